@@ -1,0 +1,3 @@
+//! The guv program.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The msgflo program.
+
+fn main() {}

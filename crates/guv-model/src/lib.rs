@@ -1,0 +1,1 @@
+//! The decisions of guv, pure: configuration, policies, statistics.

@@ -1,0 +1,1 @@
+//! The governor: queue sources, actuators, and the loop between them.

@@ -1,0 +1,1 @@
+//! What every transport and broker must do, as a reusable test suite.

@@ -1,0 +1,1 @@
+//! The transports of MsgFlo: AMQP 0-9-1.

@@ -1,0 +1,1 @@
+//! Write MsgFlo participants in Rust.

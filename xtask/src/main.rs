@@ -1,0 +1,3 @@
+//! The project's own chores: test servers, generated documents.
+
+fn main() {}
