@@ -1,0 +1,111 @@
+//! What a coordinator needs of a broker.
+
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use futures_core::Stream;
+use serde::Serialize;
+
+use crate::discovery::{self, Announcement};
+use crate::{Binding, Deliveries, Error, Message, QueueName};
+
+/// What is in a queue. What a broker does not tell is `None`, never zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Depth {
+    /// Messages that wait to be delivered.
+    pub ready: u64,
+    /// Messages that were delivered and not yet answered for.
+    pub unacknowledged: Option<u64>,
+    /// Who takes from it.
+    pub consumers: u32,
+}
+
+/// Whether a binding of ours is known to be in the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Confirmation {
+    /// The broker lists it.
+    Present,
+    /// The broker does not list it: somebody removed it, or what it joined.
+    Absent,
+    /// The broker cannot be asked.
+    Unknown,
+}
+
+/// A binding of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KnownBinding {
+    /// The binding.
+    #[serde(flatten)]
+    pub binding: Binding,
+    /// Whether the broker has it.
+    pub confirmation: Confirmation,
+}
+
+/// A coordinator's connection to a broker.
+///
+/// It reconnects by itself. It only ever binds: a participant's queues and exchanges are never declared again.
+#[async_trait]
+pub trait Broker: Send + Sync {
+    /// The broker's URL, without credentials.
+    fn address(&self) -> String;
+
+    /// Makes the binding and remembers it as ours. One that exists is left as it is.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the source or the target does not exist (yet).
+    async fn add_binding(&self, binding: &Binding) -> Result<(), Error>;
+
+    /// Removes the binding and forgets it. One that does not exist is already removed.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked; the binding then stays remembered.
+    async fn remove_binding(&self, binding: &Binding) -> Result<(), Error>;
+
+    /// The bindings that are ours: made by [`add_binding`](Self::add_binding), in this life or an earlier one.
+    ///
+    /// # Errors
+    /// When the memory of them cannot be read.
+    async fn list_bindings(&self) -> Result<Vec<KnownBinding>, Error>;
+
+    /// A copy of every message that is sent to `source`, from now on, taken from nobody. Messages are dropped while the
+    /// reader is more than `buffer` behind.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the source does not exist.
+    async fn tap(&self, source: &QueueName, buffer: u32) -> Result<Deliveries, Error>;
+
+    /// What is in `queue`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it does not exist.
+    async fn depth(&self, queue: &QueueName) -> Result<Depth, Error>;
+
+    /// Puts `message` into `queue`. Resolves when the broker has confirmed it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the queue does not exist.
+    async fn send_to_queue(&self, queue: &QueueName, message: Message) -> Result<(), Error>;
+
+    /// Takes messages out of `queue`, which exists, at most `prefetch` unanswered at a time.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the queue does not exist.
+    async fn consume(&self, queue: &QueueName, prefetch: u16) -> Result<Deliveries, Error>;
+
+    /// Every announcement of a participant from now on, also while other coordinators watch. Several coordinators on one
+    /// broker see the same.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    async fn watch_discovery(&self) -> Result<Announcements, Error>;
+
+    /// Ends the connection. Bindings stay.
+    ///
+    /// # Errors
+    /// When the broker does not answer in time; the connection is then cut.
+    async fn close(&self) -> Result<(), Error>;
+}
+
+/// What participants say of themselves, decoded; what could not be decoded comes with the reason.
+pub type Announcements = Pin<Box<dyn Stream<Item = Result<Announcement, discovery::Error>> + Send>>;
