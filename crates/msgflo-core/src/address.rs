@@ -37,6 +37,9 @@ impl FromStr for BrokerUrl {
 /// The URL, with `***` for its password.
 impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.cannot_be_a_base() {
+            return f.write_str(&redact(self.0.as_str()));
+        }
         let mut shown = self.0.clone();
         if shown.password().is_some() && shown.set_password(Some("***")).is_err() {
             return f.write_str(shown.scheme());
@@ -51,7 +54,7 @@ impl fmt::Debug for BrokerUrl {
     }
 }
 
-/// Hides what may be a password in a text that is no URL.
+/// Hides what may be a password in a text that is no URL with a host.
 fn redact(text: &str) -> String {
     match text.rsplit_once('@') {
         Some((_, host)) => format!("…@{host}"),
