@@ -30,18 +30,12 @@ pub struct Delivery {
 impl Delivery {
     /// A delivery whose fate `settle` is told.
     pub fn new(message: Message, settle: Box<dyn Settle>) -> Self {
-        Self {
-            message,
-            settle: Some(settle),
-        }
+        Self { message, settle: Some(settle) }
     }
 
     /// A delivery that nobody must answer for, as on a subscription without acknowledgements.
     pub fn unacknowledged(message: Message) -> Self {
-        Self {
-            message,
-            settle: None,
-        }
+        Self { message, settle: None }
     }
 
     /// The message is done with. Call it after the broker has confirmed what the message caused.
@@ -69,8 +63,6 @@ impl Drop for Delivery {
 
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Delivery")
-            .field("message", &self.message)
-            .finish_non_exhaustive()
+        f.debug_struct("Delivery").field("message", &self.message).finish_non_exhaustive()
     }
 }

@@ -87,9 +87,8 @@ pub fn decode(bytes: &[u8]) -> Result<Announcement, Error> {
     if bytes.len() > MAX_LENGTH {
         return Err(Error::TooLong { length: bytes.len() });
     }
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| Error::NotJson {
-        reason: error.to_string(),
-    })?;
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| Error::NotJson { reason: error.to_string() })?;
     let not_discovery = |reason, sender| Err(Error::NotDiscovery { reason, sender });
     let Value::Object(mut message) = value else {
         return not_discovery("not an object", None);
@@ -108,10 +107,7 @@ fn participant(mut payload: Map<String, Value>) -> Result<Announcement, Error> {
     let mut notes = Vec::new();
     let id = text(&mut payload, "id");
     let Some(role) = text(&mut payload, "role") else {
-        return Err(Error::NotDiscovery {
-            reason: "its payload has no role",
-            sender: id,
-        });
+        return Err(Error::NotDiscovery { reason: "its payload has no role", sender: id });
     };
     let id = id.unwrap_or_else(|| {
         notes.push("it has no id: the role is taken for it".to_owned());
@@ -154,10 +150,7 @@ fn ports(payload: &mut Map<String, Value>, key: &str, notes: &mut Vec<String>) -
         }
     };
     if values.len() > MAX_PORTS {
-        notes.push(format!(
-            "it has {} {key}: only the first {MAX_PORTS} are taken",
-            values.len()
-        ));
+        notes.push(format!("it has {} {key}: only the first {MAX_PORTS} are taken", values.len()));
     }
     let mut ports = Vec::new();
     for value in values.into_iter().take(MAX_PORTS) {
@@ -198,20 +191,12 @@ mod tests {
     #[test]
     fn what_is_encoded_is_decoded() {
         let mut participant = Participant::new("repeat-1", "repeat", "core/Repeat");
-        participant
-            .inports
-            .push(Port::new("IN", Some("repeat.IN".into())));
+        participant.inports.push(Port::new("IN", Some("repeat.IN".into())));
         participant.outports.push(Port::new("OUT", None));
         participant.outports[0].deliver_to_each();
         participant.extra.insert("version".into(), json!(3));
         let announcement = decode(&encode(&participant)).expect("an announcement");
-        assert_eq!(
-            announcement,
-            Announcement {
-                participant,
-                notes: vec![]
-            }
-        );
+        assert_eq!(announcement, Announcement { participant, notes: vec![] });
     }
 
     #[test]
@@ -220,10 +205,7 @@ mod tests {
             "inports": [{"id": "IN", "queue": null, "type": null, "hidden": null}, {"queue": "x"}, 7]}));
         assert_eq!(announcement.participant.inports.len(), 1);
         assert_eq!(announcement.participant.inports[0].queue, None);
-        assert_eq!(
-            announcement.notes,
-            vec!["one of its inports has no id: ignored"; 2]
-        );
+        assert_eq!(announcement.notes, vec!["one of its inports has no id: ignored"; 2]);
     }
 
     #[test]
@@ -235,14 +217,7 @@ mod tests {
 
     #[test]
     fn what_is_no_announcement_names_its_sender_where_it_can() {
-        for message in [
-            "",
-            "null",
-            "[]",
-            "{}",
-            r#"{"protocol":"discovery"}"#,
-            "\u{0}\u{1}",
-        ] {
+        for message in ["", "null", "[]", "{}", r#"{"protocol":"discovery"}"#, "\u{0}\u{1}"] {
             assert!(decode(message.as_bytes()).is_err(), "{message:?}");
         }
         let nameless = br#"{"protocol":"discovery","command":"participant","payload":{"id":"x-1"}}"#;

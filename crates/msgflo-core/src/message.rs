@@ -57,11 +57,7 @@ impl Message {
 
     /// A persistent message with nothing but a payload.
     pub fn new(payload: impl Into<Bytes>) -> Self {
-        Self {
-            payload: payload.into(),
-            persistent: true,
-            ..Self::default()
-        }
+        Self { payload: payload.into(), persistent: true, ..Self::default() }
     }
 
     /// A persistent message that holds `value` as JSON.
@@ -70,9 +66,6 @@ impl Message {
     /// When the value cannot be JSON, such as a map whose keys are not texts.
     pub fn json<T: Serialize + ?Sized>(value: &T) -> serde_json::Result<Self> {
         let payload = serde_json::to_vec(value)?;
-        Ok(Self {
-            content_type: Some("application/json".into()),
-            ..Self::new(payload)
-        })
+        Ok(Self { content_type: Some("application/json".into()), ..Self::new(payload) })
     }
 }

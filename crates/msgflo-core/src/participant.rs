@@ -101,16 +101,12 @@ impl Port {
     /// Whether each instance of the role gets every message of this inport (`"options": {"delivery": "each"}`), instead of
     /// competing for them.
     pub fn delivers_to_each(&self) -> bool {
-        self.extra
-            .get("options")
-            .and_then(|options| options.get("delivery"))
-            .and_then(Value::as_str)
+        self.extra.get("options").and_then(|options| options.get("delivery")).and_then(Value::as_str)
             == Some("each")
     }
 
     /// Says that each instance of the role gets every message of this inport.
     pub fn deliver_to_each(&mut self) {
-        self.extra
-            .insert("options".into(), serde_json::json!({"delivery": "each"}));
+        self.extra.insert("options".into(), serde_json::json!({"delivery": "each"}));
     }
 }

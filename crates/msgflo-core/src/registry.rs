@@ -52,22 +52,11 @@ impl Registry {
     /// # Errors
     /// [`Error::UnknownScheme`].
     pub fn transport(&self, url: &BrokerUrl) -> Result<&dyn Transport, Error> {
-        let speaks = |transport: &&Box<dyn Transport>| transport.schemes().contains(&url.scheme());
-        self.transports
-            .iter()
-            .find(speaks)
-            .map(AsRef::as_ref)
-            .ok_or_else(|| {
-                let known: Vec<_> = self
-                    .transports
-                    .iter()
-                    .flat_map(|transport| transport.schemes())
-                    .copied()
-                    .collect();
-                Error::UnknownScheme {
-                    scheme: url.scheme().to_owned(),
-                    known: known.join(", "),
-                }
-            })
+        let mut transports = self.transports.iter().map(AsRef::as_ref);
+        transports.find(|transport| transport.schemes().contains(&url.scheme())).ok_or_else(|| {
+            let known: Vec<_> =
+                self.transports.iter().flat_map(|transport| transport.schemes()).copied().collect();
+            Error::UnknownScheme { scheme: url.scheme().to_owned(), known: known.join(", ") }
+        })
     }
 }
