@@ -11,7 +11,6 @@ use crate::QueueName;
 /// `source` is what an outport sends to (an exchange on AMQP, a topic on MQTT), `target` what an inport takes from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
-#[non_exhaustive]
 pub enum Binding {
     /// Every message of the source goes to the target's queue; who consumes from that queue competes for them.
     PubSub {

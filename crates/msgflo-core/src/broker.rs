@@ -87,6 +87,12 @@ pub trait Broker: Send + Sync {
     /// [`Error::NotFound`] when the queue does not exist.
     async fn send_to_queue(&self, queue: &QueueName, message: Message) -> Result<(), Error>;
 
+    /// Sends `message` to whatever is bound to `exchange`, as the participant whose outport or inport it is would.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the exchange does not exist.
+    async fn send_to_exchange(&self, exchange: &QueueName, message: Message) -> Result<(), Error>;
+
     /// Takes messages out of `queue`, which exists, at most `prefetch` unanswered at a time.
     ///
     /// # Errors

@@ -1,0 +1,144 @@
+//! One connection, from its handshake to its end.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Confirmation, Connection, ConnectionProperties, Event};
+use msgflo_core::{Error, Message, QueueName};
+use tokio::time::timeout;
+
+use super::{error, properties};
+
+/// How long an answer of the broker is waited for.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A connection, with the channels that everybody shares.
+pub(crate) struct Session {
+    connection: Connection,
+    /// Messages that are confirmed.
+    confirmed: RwLock<Arc<Channel>>,
+    /// Messages that may be lost.
+    unconfirmed: RwLock<Arc<Channel>>,
+}
+
+impl Session {
+    /// Connects. `broker` names the broker in errors, without its password.
+    pub(crate) async fn open(uri: AMQPUri, broker: &str, name: &str) -> Result<Self, Error> {
+        let properties = ConnectionProperties::default().with_connection_name(name.into());
+        let connecting = async {
+            let connection = Connection::connect_uri(uri, properties).await?;
+            let confirmed = RwLock::new(Arc::new(confirmed_channel(&connection).await?));
+            let unconfirmed = RwLock::new(Arc::new(connection.create_channel().await?));
+            Ok(Self { connection, confirmed, unconfirmed })
+        };
+        match timeout(DEADLINE, connecting).await {
+            Ok(opened) => opened.map_err(|error| error::connecting(error, broker)),
+            Err(_) => Err(Error::Timeout { doing: format!("connecting to {broker}"), after: DEADLINE }),
+        }
+    }
+
+    /// Resolves when the connection has ended.
+    pub(crate) async fn ended(&self) {
+        let mut events = std::pin::pin!(self.connection.events_listener());
+        while self.connection.status().connected() {
+            match events.next().await {
+                Some(Event::ConnectionBlocked(reason)) => {
+                    tracing::warn!(reason, "the broker takes no messages for now");
+                }
+                Some(Event::ConnectionUnblocked) => tracing::info!("the broker takes messages again"),
+                Some(_) => {}
+                None => break,
+            }
+        }
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connection.status().connected()
+    }
+
+    /// A channel of one's own, on which an error hurts nobody else.
+    pub(crate) async fn channel(&self, doing: &str) -> Result<Channel, Error> {
+        within(doing, &[], self.connection.create_channel()).await
+    }
+
+    /// Publishes and waits for the confirmation. With `mandatory`, a message that no queue takes is an error.
+    pub(crate) async fn publish(
+        &self,
+        exchange: &QueueName,
+        routing_key: &QueueName,
+        message: &Message,
+        mandatory: bool,
+    ) -> Result<(), Error> {
+        let channel = self.live(&self.confirmed, confirmed_channel(&self.connection)).await?;
+        let name = if exchange.as_str().is_empty() { routing_key } else { exchange };
+        let options = BasicPublishOptions { mandatory, ..Default::default() };
+        let properties = properties::encode(message);
+        let publishing = async {
+            let (exchange, key) = (exchange.as_str().into(), routing_key.as_str().into());
+            channel.basic_publish(exchange, key, options, &message.payload, properties).await?.await
+        };
+        match within("sending a message", &[name], publishing).await? {
+            Confirmation::Ack(None) | Confirmation::NotRequested => Ok(()),
+            Confirmation::Ack(Some(_)) => Err(Error::NotFound { name: name.clone() }),
+            Confirmation::Nack(_) => Err(Error::Refused { name: name.clone() }),
+        }
+    }
+
+    /// Publishes without waiting for anything but the socket.
+    pub(crate) async fn publish_unconfirmed(
+        &self,
+        exchange: &QueueName,
+        message: &Message,
+    ) -> Result<(), Error> {
+        let channel = self.live(&self.unconfirmed, self.connection.create_channel()).await?;
+        let options = BasicPublishOptions::default();
+        let properties = properties::encode(message);
+        let publishing =
+            channel.basic_publish(exchange.as_str().into(), "".into(), options, &message.payload, properties);
+        within("sending a report", &[exchange], publishing).await.map(drop)
+    }
+
+    /// Closes the connection; what was published before is sent first.
+    pub(crate) async fn close(&self) -> Result<(), Error> {
+        within("closing the connection", &[], self.connection.close(200, "bye".into())).await
+    }
+
+    /// The shared channel in `slot`, made anew if an error has closed it.
+    async fn live(
+        &self,
+        slot: &RwLock<Arc<Channel>>,
+        open: impl Future<Output = lapin::Result<Channel>>,
+    ) -> Result<Arc<Channel>, Error> {
+        let current = slot.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if current.status().connected() || !self.is_connected() {
+            return Ok(current);
+        }
+        let fresh = Arc::new(within("opening a channel", &[], open).await?);
+        let mut slot = slot.write().unwrap_or_else(PoisonError::into_inner);
+        if !slot.status().connected() {
+            *slot = fresh;
+        }
+        Ok(slot.clone())
+    }
+}
+
+async fn confirmed_channel(connection: &Connection) -> lapin::Result<Channel> {
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    Ok(channel)
+}
+
+/// Waits for the broker's answer, at most [`DEADLINE`]. `names` are the queues and exchanges that an error may be about.
+pub(crate) async fn within<T>(
+    doing: &str,
+    names: &[&QueueName],
+    answer: impl Future<Output = lapin::Result<T>>,
+) -> Result<T, Error> {
+    match timeout(DEADLINE, answer).await {
+        Ok(answer) => answer.map_err(|error| error::operation(error, doing, names)),
+        Err(_) => Err(Error::Timeout { doing: doing.to_owned(), after: DEADLINE }),
+    }
+}

@@ -1,0 +1,157 @@
+//! Messages from a queue, also after the connection was lost and came back.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream};
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueBindOptions,
+    QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, Consumer};
+use msgflo_core::{Deliveries, Delivery, Error, QueueName, Settle};
+use tokio::sync::mpsc;
+
+use super::acks::{Acks, Answer, Frame};
+use super::link::Link;
+use super::properties;
+use super::session::{Session, within};
+
+/// What to take messages from.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// A queue that exists.
+    Queue(QueueName),
+    /// An exclusive queue of our own, bound to an exchange that exists. It ends with the session, and a new one is made
+    /// with the next. It keeps at most `limit` messages and drops the oldest.
+    Exchange { exchange: QueueName, limit: u32 },
+}
+
+/// Takes messages from `origin`, at most `prefetch` unanswered at a time.
+///
+/// The first consumer is made now, so that errors are told; later ones with each new session.
+pub(crate) async fn subscribe(link: &Link, origin: Origin, prefetch: u16) -> Result<Deliveries, Error> {
+    let session = link.session("subscribing").await?;
+    let first = Source::open(&session, &origin, prefetch).await?;
+    let state = State { link: link.clone(), origin, prefetch, source: Some(first) };
+    Ok(stream::unfold(state, |mut state| async move { Some((state.next().await?, state)) }).boxed())
+}
+
+struct State {
+    link: Link,
+    origin: Origin,
+    prefetch: u16,
+    source: Option<Source>,
+}
+
+impl State {
+    async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            if let Some(source) = &mut self.source {
+                if let Some(Ok(delivery)) = source.consumer.next().await {
+                    return Some(source.delivery(delivery));
+                }
+                // The channel has ended, with its connection or because the queue was deleted.
+                self.source = None;
+            }
+            let session = self.link.next_session().await?;
+            match Source::open(&session, &self.origin, self.prefetch).await {
+                Ok(source) => self.source = Some(source),
+                Err(error) if error.is_transient() => tokio::time::sleep(RETRY).await,
+                Err(error) => {
+                    tracing::error!(%error, origin = ?self.origin, "a subscription cannot go on");
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// The pause before a subscription is tried again on a connection that fails it.
+const RETRY: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// A consumer on a channel of its own.
+struct Source {
+    consumer: Consumer,
+    answers: mpsc::UnboundedSender<(u64, Answer)>,
+}
+
+impl Source {
+    async fn open(session: &Session, origin: &Origin, prefetch: u16) -> Result<Self, Error> {
+        let channel = session.channel("subscribing").await?;
+        let queue = match origin {
+            Origin::Queue(queue) => queue.clone(),
+            Origin::Exchange { exchange, limit } => own_queue(&channel, exchange, *limit).await?,
+        };
+        let doing = "subscribing";
+        within(doing, &[&queue], channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+        let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+        let consuming = channel.basic_consume(queue.as_str().into(), "".into(), options, arguments);
+        let consumer = within(doing, &[&queue], consuming).await?;
+        // Unbounded, and yet no longer than the deliveries that are out: at most `prefetch` where there is one.
+        let (answers, told) = mpsc::unbounded_channel();
+        tokio::spawn(tell(channel, told));
+        Ok(Self { consumer, answers })
+    }
+
+    fn delivery(&self, delivery: lapin::message::Delivery) -> Delivery {
+        let settle = Box::new(Receipt { tag: delivery.delivery_tag, answers: self.answers.clone() });
+        Delivery::new(properties::decode(&delivery.properties, delivery.data, delivery.redelivered), settle)
+    }
+}
+
+async fn own_queue(channel: &Channel, exchange: &QueueName, limit: u32) -> Result<QueueName, Error> {
+    let options = QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), AMQPValue::LongLongInt(limit.into()));
+    let declaring = channel.queue_declare("".into(), options, arguments);
+    let queue = within("making a queue of our own", &[exchange], declaring).await?;
+    let queue = QueueName::from(queue.name().as_str());
+    let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
+    let binding =
+        channel.queue_bind(queue.as_str().into(), exchange.as_str().into(), "".into(), options, arguments);
+    within("binding a queue of our own", &[exchange], binding).await?;
+    Ok(queue)
+}
+
+struct Receipt {
+    tag: u64,
+    answers: mpsc::UnboundedSender<(u64, Answer)>,
+}
+
+impl Settle for Receipt {
+    fn ack(self: Box<Self>) {
+        // Without a reader the channel is gone, and the broker delivers the message again.
+        let _ = self.answers.send((self.tag, Answer::Ack));
+    }
+
+    fn nack(self: Box<Self>, requeue: bool) {
+        let _ = self.answers.send((self.tag, Answer::Nack { requeue }));
+    }
+}
+
+/// Tells the broker the answers, until the subscription and all its deliveries are gone; then closes the channel, which
+/// returns what was delivered and never looked at.
+async fn tell(channel: Channel, mut answers: mpsc::UnboundedReceiver<(u64, Answer)>) {
+    /// How many answers are gathered at most.
+    const BATCH: usize = 1024;
+    let channel = Arc::new(channel);
+    let (mut acks, mut batch) = (Acks::default(), Vec::new());
+    while answers.recv_many(&mut batch, BATCH).await > 0 {
+        for frame in acks.tell(batch.drain(..)) {
+            let told = match frame {
+                Frame::Ack { tag, multiple } => channel.basic_ack(tag, BasicAckOptions { multiple }).await,
+                Frame::Nack { tag, requeue } => {
+                    channel.basic_nack(tag, BasicNackOptions { requeue, multiple: false }).await
+                }
+            };
+            if let Err(error) = told {
+                tracing::debug!(%error, "an answer came too late: the message will be delivered again");
+                return;
+            }
+        }
+    }
+    if let Err(error) = channel.close(200, "done".into()).await {
+        tracing::debug!(%error, "the channel of a subscription was already closed");
+    }
+}
