@@ -1,1 +1,54 @@
 //! The decisions of guv, pure: configuration, policies, statistics.
+//!
+//! Everything here is a deterministic function of its arguments. There is no clock (`now` is a
+//! [`Timestamp`] that the caller passes), no environment (defaults come in as an [`Environment`]), no
+//! file and no socket. The governor of the `guv` crate runs this code against real queues; a simulator
+//! runs the very same code against a trace.
+//!
+//! ```
+//! use guv_model::{Config, Environment, Observation, QueueSample, RoleState, Timestamp, WorkerCount};
+//!
+//! let text = "resize: {queue: resize.IN, deadline: 60, processing: 10, maximum: 40}";
+//! let config = Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid");
+//! let role = &config.roles[0];
+//!
+//! let mut state = RoleState::new(config.window());
+//! let observation = Observation {
+//!     queue: QueueSample { ready: Some(80), unacknowledged: Some(20), ..QueueSample::default() },
+//!     workers: Some(WorkerCount::running(3)),
+//! };
+//! let decision = state.step(role, &observation, Timestamp::from_unix_seconds(1_700_000_000));
+//! assert_eq!(decision.target, Some(27));
+//! assert!(decision.to_string().contains("up at once"));
+//! ```
+//!
+//! Invariants, each held by a test:
+//! - a decision lies within the role's limits, or is no change at all;
+//! - more jobs never give fewer workers;
+//! - what is not known is never taken for zero: without data nothing is changed.
+//!
+//! It does not talk to anything, keep anything beyond [`RoleState`], or know what a broker is.
+
+mod config;
+mod decision;
+mod in_flight;
+mod names;
+mod normal;
+mod observation;
+mod policy;
+mod seconds;
+mod state;
+mod timestamp;
+
+pub use config::{
+    Checked, Config, ConfigError, Diagnostic, Environment, KEYS, KeyInfo, Percentile, Place, RoleConfig,
+    Severity, WorkerLimits,
+};
+pub use decision::{Action, Decision, Estimate, Inputs, Limit, Parameters, Reason};
+pub use in_flight::InFlight;
+pub use names::{AppName, BrokerUrl, QueueName, Role, Secret, WorkerName};
+pub use normal::inverse_normal_cdf;
+pub use observation::{JobReports, Observation, QueueSample, WorkerCount};
+pub use policy::{EstimateWindow, Policy};
+pub use state::RoleState;
+pub use timestamp::Timestamp;

@@ -1,0 +1,178 @@
+//! YAML as a tree in which every key and value knows its place.
+//!
+//! Repeated keys are kept, so that they can be reported with both of their places, together with everything
+//! else that is wrong.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::options::DuplicateKeyPolicy;
+use serde_saphyr::{Location, Spanned};
+
+use super::Place;
+
+/// A value with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Node {
+    pub(super) value: Value,
+    pub(super) place: Place,
+}
+
+/// A key with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Key {
+    pub(super) text: String,
+    pub(super) place: Place,
+}
+
+/// What YAML can say.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(String),
+    Sequence,
+    Mapping(Vec<(Key, Node)>),
+}
+
+impl Value {
+    /// What it is, in words that follow "but this is".
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::Null => "nothing".to_owned(),
+            Self::Bool(value) => format!("the truth value {value}"),
+            Self::Number(value) => format!("the number {value}"),
+            Self::Text(value) => format!("the text \"{value}\""),
+            Self::Sequence => "a list".to_owned(),
+            Self::Mapping(_) => "a mapping".to_owned(),
+        }
+    }
+}
+
+/// Text that is not YAML.
+#[derive(Debug)]
+pub(super) struct SyntaxError {
+    pub(super) message: String,
+    pub(super) place: Place,
+}
+
+/// Reads one document.
+pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::PassThrough,
+        with_snippet: false,
+    };
+    match serde_saphyr::from_str_with_options::<Spanned<Value>>(text, options) {
+        Ok(document) => Ok(Node::from(document)),
+        Err(error) => Err(SyntaxError {
+            place: error.location().map(place).unwrap_or_else(|| Place {
+                line: 1,
+                column: 1,
+                start: 0,
+                end: 0,
+            }),
+            message: first_line(&error),
+        }),
+    }
+}
+
+/// The message alone: the place is told apart.
+fn first_line(error: &serde_saphyr::Error) -> String {
+    let text = error.without_snippet().to_string();
+    let line = text.lines().next().unwrap_or_default();
+    match line.split_once(" at line ") {
+        Some((message, _)) => message.to_owned(),
+        None => line.to_owned(),
+    }
+}
+
+fn place(location: Location) -> Place {
+    let narrow = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let span = location.span();
+    // Byte offsets are always there for text that is in memory.
+    let start = span.byte_offset().unwrap_or(0) as usize;
+    let length = span.byte_len().unwrap_or(0) as usize;
+    Place { line: narrow(location.line()), column: narrow(location.column()), start, end: start + length }
+}
+
+impl From<Spanned<Value>> for Node {
+    fn from(spanned: Spanned<Value>) -> Self {
+        Self { value: spanned.value, place: place(spanned.referenced) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        Value::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value as f64))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value as f64))
+    }
+
+    fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
+        Ok(Value::Number(value as f64))
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Value, E> {
+        Ok(Value::Number(value as f64))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Value::Number(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::Text(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::Text(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        while items.next_element::<Value>()?.is_some() {}
+        Ok(Value::Sequence)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut mapping = Vec::new();
+        while let Some((key, value)) = entries.next_entry::<Spanned<String>, Spanned<Value>>()? {
+            let key = Key { place: place(key.referenced), text: key.value };
+            mapping.push((key, Node::from(value)));
+        }
+        Ok(Value::Mapping(mapping))
+    }
+}

@@ -1,0 +1,247 @@
+//! A decision, with everything that it was made from.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{InFlight, Observation, Role, Timestamp, WorkerLimits};
+
+/// What a policy decided for one role in one cycle. It can be recorded, explained and replayed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The role decided upon.
+    pub role: Role,
+    /// When.
+    pub at: Timestamp,
+    /// The number of workers to ask for; `None` leaves it as it is.
+    pub target: Option<u32>,
+    /// What that means against the number of workers now.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+    /// The estimate; `None` when there were no data for one.
+    pub estimate: Option<Estimate>,
+    /// What kept the estimate from being followed freely.
+    pub limits: Vec<Limit>,
+    /// What it was decided from.
+    pub inputs: Inputs,
+}
+
+/// What happens to the number of workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// More workers.
+    Up,
+    /// Fewer workers.
+    Down,
+    /// A number is asked for, though it is not known how many there are.
+    Set,
+    /// No change is needed.
+    Keep,
+    /// No change is made because something that is needed to decide is not known.
+    Hold,
+}
+
+/// Why a decision is what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// More are needed than there are: never delayed.
+    UpAtOnce,
+    /// Fewer are needed, and no estimate in the window was higher.
+    DownToEstimate,
+    /// Fewer are needed; the highest estimate in the window says how far down.
+    DownToWindow {
+        /// The highest estimate in the window.
+        highest: u32,
+    },
+    /// Fewer are needed, but not long ago at least as many were as there are.
+    WindowHolds {
+        /// The highest estimate in the window.
+        highest: u32,
+    },
+    /// As many are needed as there are.
+    Steady,
+    /// It is not known how many there are, so the estimate is asked for.
+    WorkersUnknown,
+    /// It is not known how many messages are ready.
+    ReadyUnknown,
+    /// It is not known how many jobs are in flight, so workers could only be added, and none need be.
+    InFlightUnknown,
+}
+
+/// What kept an estimate from being followed freely.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Limit {
+    /// Fewer would do, but the role's minimum is this.
+    Minimum {
+        /// The configured minimum.
+        workers: u32,
+    },
+    /// More are needed, but the role's maximum is this.
+    Maximum {
+        /// The configured maximum.
+        workers: u32,
+    },
+    /// More are needed, but the platform refused to run more than this.
+    Platform {
+        /// The most that the platform runs.
+        workers: u32,
+    },
+    /// The deadline cannot be met for the wanted share of jobs, however many workers there are.
+    Deadline,
+    /// The number of jobs in flight is only bounded, so that workers are released one by one.
+    OneByOne,
+}
+
+/// The number of workers that the jobs need, and how it came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// Jobs to do: ready and in flight.
+    pub jobs: u64,
+    /// ⌈jobs ÷ concurrency⌉: how often one worker would have to take jobs.
+    pub turns: u64,
+    /// Workers needed, before any limit: ⌈turns × processing ÷ available⌉.
+    pub needed: u64,
+    /// Workers needed, within the limits. This is what the window remembers.
+    pub workers: u32,
+}
+
+/// What a decision was made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// What was seen.
+    pub observation: Observation,
+    /// The jobs in flight, as derived from it.
+    pub in_flight: InFlight,
+    /// Past estimates, oldest first.
+    pub window: Vec<u32>,
+    /// The numbers of the configuration that took part.
+    pub parameters: Parameters,
+}
+
+/// The numbers of the configuration that took part in a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Parameters {
+    /// Mean processing time of a job.
+    #[serde(with = "crate::seconds")]
+    pub processing: Duration,
+    /// Deadline less the tail of the processing time; in records, seconds.
+    #[serde(with = "crate::seconds")]
+    pub target: Duration,
+    /// The time in which the jobs at hand have to be begun: max(processing, target − processing).
+    #[serde(with = "crate::seconds")]
+    pub available: Duration,
+    /// Jobs that one worker processes at once.
+    pub concurrency: NonZeroU32,
+    /// Fewest and most workers.
+    #[serde(flatten)]
+    pub limits: WorkerLimits,
+}
+
+/// The decision in words and numbers, on one line.
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_jobs(f)?;
+        if let Some(estimate) = &self.estimate {
+            self.write_estimate(f, estimate)?;
+        }
+        for limit in &self.limits {
+            write!(f, ", {limit}")?;
+        }
+        match self.inputs.observation.workers {
+            Some(workers) => {
+                write!(f, "; {} now: {}", count(u64::from(workers.current), "worker"), self.reason)?
+            }
+            None => write!(f, "; {}", self.reason)?,
+        }
+        match self.target {
+            Some(target) => write!(f, " → {target}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Decision {
+    fn write_jobs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(ready) = self.inputs.observation.queue.ready else {
+            return f.write_str("the number of ready messages is not known");
+        };
+        match self.inputs.in_flight {
+            InFlight::Counted(n) | InFlight::Reported(n) => {
+                write!(f, "{} ({ready} ready + {n} in flight)", count(ready.saturating_add(n), "job"))
+            }
+            InFlight::AtMost(n) => {
+                write!(
+                    f,
+                    "at most {} ({ready} ready + at most {n} in flight)",
+                    count(ready.saturating_add(n), "job")
+                )
+            }
+            InFlight::Unknown => {
+                write!(f, "at least {} (ready; in flight is not known)", count(ready, "job"))
+            }
+        }
+    }
+
+    fn write_estimate(&self, f: &mut fmt::Formatter<'_>, estimate: &Estimate) -> fmt::Result {
+        let Parameters { processing, available, concurrency, .. } = self.inputs.parameters;
+        f.write_str(", ")?;
+        if concurrency.get() > 1 {
+            write!(f, "{concurrency} at once = {}, ", count(estimate.turns, "turn"))?;
+        }
+        write!(
+            f,
+            "{} × {} s in {} s = {}",
+            estimate.turns,
+            seconds(processing),
+            seconds(available),
+            count(estimate.needed, "worker")
+        )
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UpAtOnce => f.write_str("up at once"),
+            Self::DownToEstimate => f.write_str("down, nothing in the window needed more"),
+            Self::DownToWindow { highest } => {
+                write!(f, "down as far as the window allows, it needed {highest}")
+            }
+            Self::WindowHolds { highest } => write!(f, "no change, the window needed {highest}"),
+            Self::Steady => f.write_str("no change"),
+            Self::WorkersUnknown => f.write_str("it is not known how many workers there are"),
+            Self::ReadyUnknown => f.write_str("hold"),
+            Self::InFlightUnknown => f.write_str("hold, work in flight may need the workers there are"),
+        }
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Minimum { workers } => write!(f, "at least the minimum of {workers}"),
+            Self::Maximum { workers } => write!(f, "at most the maximum of {workers}"),
+            Self::Platform { workers } => write!(f, "at most the {workers} that the platform runs"),
+            Self::Deadline => f.write_str("the deadline is out of reach"),
+            Self::OneByOne => f.write_str("in flight is only bounded, so one worker at a time"),
+        }
+    }
+}
+
+/// "1 job", "2 jobs".
+fn count(n: u64, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// At most three decimals, and no trailing zeros.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}

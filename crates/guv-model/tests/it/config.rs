@@ -1,0 +1,242 @@
+//! Configuration files: those that must be accepted, and what is said about those that are wrong.
+
+use std::time::Duration;
+
+use guv_model::{AppName, BrokerUrl, Checked, Config, Environment, Role, Severity};
+
+fn parse(text: &str) -> Checked {
+    Config::parse(text, &Environment::default(), &[])
+}
+
+fn valid(text: &str) -> Config {
+    parse(text).strict().unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// All that is said, one line each.
+fn said(text: &str) -> String {
+    let lines: Vec<_> = parse(text).diagnostics().iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn every_key_is_read() {
+    let config = valid(
+        "'*': {pollinterval: 0.25, history: 2, app: ours, percentile: 95}
+r:
+  processing: 2.5
+  stddev: 1
+  deadline: 100
+  boot: 40
+  concurrency: 7
+  dynosize: performance-m
+  minimum: 2
+  maximum: 9
+  worker: w
+  queue: q
+  app: theirs
+  broker: amqps://u:p@h/v
+  apikey: k
+  statuspage: s
+  metric: m
+  percentile: 90
+  target: 50",
+    );
+    assert_eq!(config.window(), 8);
+    let r = &config.roles[0];
+    let seconds = Duration::from_secs_f64;
+    assert_eq!((r.processing, r.stddev, r.deadline), (seconds(2.5), seconds(1.0), seconds(100.0)));
+    assert_eq!((r.boot, r.target, r.available()), (seconds(40.0), seconds(50.0), seconds(47.5)));
+    assert_eq!((r.concurrency.get(), r.limits.minimum, r.limits.maximum), (7, 2, 9));
+    assert_eq!((r.worker.as_str(), r.queue.as_str(), r.dyno_size.as_str()), ("w", "q", "performance-m"));
+    assert_eq!(r.app.as_ref().map(AppName::as_str), Some("theirs"));
+    assert_eq!(r.broker.as_ref().and_then(|b| b.reveal().password()), Some("p"));
+    assert_eq!(r.api_key.as_ref().map(|k| k.reveal()), Some("k"));
+    assert_eq!((r.status_page.as_deref(), r.metric.as_deref()), (Some("s"), Some("m")));
+    assert_eq!(r.percentile.percent(), 90.0);
+}
+
+#[test]
+fn defaults_and_names() {
+    let config = valid("imageprocessing: {}\nplain:\n");
+    assert_eq!((config.poll_interval, config.history), (Duration::from_secs(30), Duration::from_secs(120)));
+    let r = config.role(&Role::new("imageprocessing")).unwrap();
+    assert_eq!((r.worker.as_str(), r.queue.as_str()), ("imageprocessing", "imageprocessing"));
+    assert_eq!((r.processing, r.stddev), (Duration::from_secs(10), Duration::from_secs(5)));
+    // 60 − 2.326 × 5
+    assert!((r.target.as_secs_f64() - 48.368_260_6).abs() < 1e-6);
+    assert_eq!((r.limits.minimum, r.limits.maximum, r.concurrency.get()), (1, 5, 1));
+    assert_eq!(config.roles.len(), 2);
+}
+
+#[test]
+fn shorthands_and_other_spellings_mean_the_same() {
+    let long = valid("r: {processing: 3, deadline: 40, minimum: 2, maximum: 8, worker: a, queue: b}");
+    assert_eq!(valid("r: {p: 3, d: 40, min: 2, max: 8, w: a, q: b}"), long);
+    assert_eq!(valid("r: {process: 3, d: 40, min: 2, max: 8, w: a, q: b}"), long);
+    assert_eq!(valid(r#"{"r": {"p": 3, "d": 40.0, "min": 2, "max": 8, "w": "a", "q": "b"}}"#), long);
+}
+
+#[test]
+fn shared_values_are_inherited_unless_overridden() {
+    let config = valid("'*': {min: 5, max: 50, app: ours, p: 4}\na: {max: 10}\nb: {min: 0, p: 8}");
+    let [a, b] = config.roles.as_slice() else { panic!("two roles") };
+    assert_eq!((a.limits.minimum, a.limits.maximum), (5, 10));
+    assert_eq!((b.limits.minimum, b.limits.maximum), (0, 50));
+    // The default deviation follows the role's own processing time.
+    assert_eq!((a.stddev, b.stddev), (Duration::from_secs(2), Duration::from_secs(4)));
+    assert_eq!(valid("'*': {stddev: 3}\na: {stddev: 0}").roles[0].stddev, Duration::from_secs(5));
+}
+
+#[test]
+fn the_environment_fills_what_the_file_leaves_open() {
+    let environment = Environment::from_variables([
+        ("GUV_APP", "env-app"),
+        ("CLOUDAMQP_URL", "amqp://env"),
+        ("HEROKU_API_KEY", "env-key"),
+        ("STATUSPAGE_ID", "env-page"),
+    ])
+    .unwrap();
+    let read = |text| Config::parse(text, &environment, &[]).strict().unwrap().roles.remove(0);
+    let role = read("a: {}");
+    assert_eq!(role.app, Some(AppName::new("env-app")));
+    assert_eq!(role.broker, Some(BrokerUrl::parse("amqp://env").unwrap()));
+    assert_eq!(role.api_key.as_ref().map(|k| k.reveal()), Some("env-key"));
+    assert_eq!(role.status_page.as_deref(), Some("env-page"));
+    assert_eq!(read("'*': {app: shared}\na: {}").app, Some(AppName::new("shared")));
+}
+
+#[test]
+fn the_configurations_that_are_in_use_are_valid() {
+    for text in [
+        "'*': {min: 5, max: 50, app: my-heroku-app}
+imageprocessing: {}
+textprocessing: {max: 10, deadline: 100, processing: 30, stddev: 3}
+histogram: {queue: 'hist.INPUT', worker: processhistograms}",
+        r#"resize: {queue: "resize.IN", deadline: 180, minimum: 0, maximum: 3, concurrency: 10, processing: 0.800}"#,
+        "work: {worker: work, app: guvscale-test, queue: work.IN, process: 20, deadline: 90, min: 0, max: 5}",
+        // A role may be called like a key.
+        "'*': {boot: 20, app: a, min: 2, max: 10}\nprocessing: { d: 6.0, p: 1.000, queue: 'worker.IN' }",
+    ] {
+        valid(text);
+    }
+}
+
+#[test]
+fn every_error_is_told_at_once_with_its_place() {
+    insta::assert_snapshot!(said(
+        "'*': {min: -1, colour: red}
+a:
+  dealine: 10
+  processing: 30s
+  concurrency: 0
+  queue: 12
+  max: 2.5
+  percentile: 100
+  broker: nowhere
+b: 7
+c: {max: 1, maximum: 2, worker:}
+a: {}
+d: [1]
+queue: x
+e: {pollinterval: 5, processing: .inf, boot: 1e12, apikey: 12}"
+    ), @r#"
+    1:12: error: role `*`: `min` must be a whole number, 0 or more, but this is the number -1; the default is 1
+    1:16: error: role `*`: there is no key `colour`; the keys are processing, stddev, deadline, boot, concurrency, dynosize, minimum, maximum, worker, queue, app, broker, apikey, statuspage, metric, percentile, target, pollinterval, history (`--allow-key colour` lets it pass)
+    3:3: error: role `a`: there is no key `dealine`; did you mean `deadline`? (`--allow-key dealine` lets it pass)
+    4:15: error: role `a`: `processing` must be a number of seconds above 0, up to a year, but this is the text "30s"; write it without quotes or unit: `processing: 30`
+    5:16: error: role `a`: `concurrency` must be a whole number, 1 or more, but this is the number 0; the default is 1
+    6:10: error: role `a`: `queue` must be text, but this is the number 12; put it in quotes: `queue: "…"`
+    7:8: error: role `a`: `max` must be a whole number, 0 or more, but this is the number 2.5; the default is 5
+    8:15: error: role `a`: `percentile` must be a number above 0 and below 100, but this is the number 100; the default is 99
+    9:11: error: role `a`: `broker` is not a URL: relative URL without a base; write it as amqp://user:password@host/vhost
+    10:4: error: role `b` must be a mapping of keys, but this is the number 7; write `b: {key: value, …}`, or `b: {}` for the defaults
+    11:13: error: role `c`: `maximum` is given twice, first as `max`; it is given first in line 11; keep one of the two
+    11:25: error: role `c`: `worker` must be text, but this is nothing; leave the key out for the default (the role's name)
+    12:1: error: `a` is given twice; it is given first in line 2; keep one of the two
+    13:4: error: role `d` must be a mapping of keys, but this is a list; `d` is a key, not a role: put it under a role, `myrole: {deadline: …}`
+    14:8: error: role `queue` must be a mapping of keys, but this is the text "x"; `queue` is a key, not a role: put it under a role, `myrole: {queue: …}`
+    15:19: warning: role `e`: `pollinterval` has no effect on a single role; move it to the `'*'` block
+    15:34: error: role `e`: `processing` must be a number of seconds above 0, up to a year, but this is the number inf; the default is 10
+    15:46: error: role `e`: `boot` must be a number of seconds from 0 to a year, but this is the number 1000000000000; the default is 30
+    15:60: error: role `e`: `apikey` must be text, but this is something else; put it in quotes: `apikey: "…"`
+    "#);
+}
+
+#[test]
+fn a_missing_space_is_called_out() {
+    insta::assert_snapshot!(said("a: {queue:notdefault, max: 4}"), @"1:5: error: `queue:notdefault` is one word to YAML: a space is missing after the colon; write `queue: notdefault`");
+    insta::assert_snapshot!(said("a:\n  queue:notdefault\n"), @"2:3: error: `queue:notdefault` is one word to YAML: a space is missing after the colon; write `queue: notdefault`");
+    insta::assert_snapshot!(said("a:\n  queue:notdefault\n  max: 4\n"), @"3:6: error: this is not YAML: mapping values are not allowed in this context; a space is missing after the colon in line 2: write `queue: notdefault`");
+    insta::assert_snapshot!(said("queue:notdefault"), @"1:1: error: `queue:notdefault` is one word to YAML: a space is missing after the colon; write `queue: notdefault`");
+}
+
+#[test]
+fn a_target_not_above_processing_names_both_and_can_still_run() {
+    let texts = [
+        "failing: {processing: 25, stddev: 12, deadline: 50}",
+        "failing: {processing: 60, deadline: 20}",
+        "failing: {processing: 5, target: 5}",
+        "failing: {processing: 60}",
+    ];
+    let lines: Vec<_> = texts.iter().map(|text| said(text)).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    1:49: error: role `failing`: the target 22.08 s (deadline 50 s less the tail) is not above processing 25 s; a deadline above 52.92 s can be met for 99 % of the jobs (processing 25 s, stddev 12 s)
+    1:37: error: role `failing`: the target (deadline 20 s less a longer tail) is not above processing 60 s; a deadline above 129.8 s can be met for 99 % of the jobs (processing 60 s, stddev 30 s)
+    1:34: error: role `failing`: the target 5 s is not above processing 5 s; raise the target above that, or leave it out and give a deadline above 10.82 s for 99 % of the jobs (processing 5 s, stddev 2.5 s)
+    1:23: error: role `failing`: the target (deadline 60 s less a longer tail) is not above processing 60 s; a deadline above 129.8 s can be met for 99 % of the jobs (processing 60 s, stddev 30 s)
+    ");
+    for text in texts {
+        assert!(parse(text).strict().is_err());
+        let (config, diagnostics) = parse(text).runnable().unwrap();
+        let role = &config.roles[0];
+        assert_eq!(role.target, role.processing + Duration::from_millis(10));
+        assert!(!role.target_within_reach);
+        assert_eq!(diagnostics[0].severity, Severity::OutOfReach);
+    }
+    // The help tells a deadline that does work.
+    valid("failing: {processing: 25, stddev: 12, deadline: 52.93}");
+}
+
+#[test]
+fn nothing_to_manage_is_an_error() {
+    insta::assert_snapshot!([said(""), said("# only a comment"), said("{}"), said("'*': {max: 3}"), said("[]"), said("a b")].join("\n"), @r#"
+    1:1: error: the configuration is empty; name at least one role, for instance `resize: {queue: resize.IN, deadline: 60}`
+    1:17: error: the configuration is empty; name at least one role, for instance `resize: {queue: resize.IN, deadline: 60}`
+    1:1: error: the configuration is empty; name at least one role, for instance `resize: {queue: resize.IN, deadline: 60}`
+    1:1: error: the configuration has no role; name at least one role, for instance `resize: {queue: resize.IN, deadline: 60}`
+    1:1: error: the configuration must be a mapping of roles, but this is a list; name at least one role, for instance `resize: {queue: resize.IN, deadline: 60}`
+    1:1: error: the configuration must be a mapping of roles, but this is the text "a b"; name at least one role, for instance `resize: {queue: resize.IN, deadline: 60}`
+    "#);
+}
+
+#[test]
+fn text_that_is_not_yaml() {
+    insta::assert_snapshot!([said("a: {max: 3"), said("a: 'x"), said("a: *nope"), said("a:\n\t- x: ]")].join("\n"), @r"
+    1:4: error: this is not YAML: unclosed bracket '{'; the file must be YAML (or JSON): `role: {key: value, …}`
+    1:4: error: this is not YAML: unclosed quote; the file must be YAML (or JSON): `role: {key: value, …}`
+    1:4: error: this is not YAML: alias references unknown anchor; the file must be YAML (or JSON): `role: {key: value, …}`
+    2:2: error: this is not YAML: tabs disallowed within this context (block indentation); the file must be YAML (or JSON): `role: {key: value, …}`
+    ");
+}
+
+#[test]
+fn warnings_do_not_stop_anything() {
+    insta::assert_snapshot!(said("a: {min: 6, max: 3, history: 9}"), @r"
+    1:10: warning: role `a`: minimum 6 is above maximum 3; the maximum wins; raise it or lower the minimum
+    1:30: warning: role `a`: `history` has no effect on a single role; move it to the `'*'` block
+    ");
+    assert_eq!(valid("a: {min: 6, max: 3}").roles[0].limits.bound(100), 3);
+}
+
+#[test]
+fn an_allowed_key_passes() {
+    let allowed = ["colour".to_owned()];
+    assert!(Config::parse("a: {colour: red}", &Environment::default(), &allowed).strict().is_ok());
+    assert!(Config::parse("a: {color: red}", &Environment::default(), &allowed).strict().is_err());
+}
+
+#[test]
+fn secrets_are_not_repeated() {
+    let text = "a: {broker: 'hunter2', apikey: 4711}";
+    assert!(!said(text).contains("hunter2") && !said(text).contains("4711"), "{}", said(text));
+}

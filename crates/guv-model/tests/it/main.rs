@@ -1,0 +1,5 @@
+//! The decisions of guv from outside: configuration files, worked examples and laws.
+
+mod config;
+mod laws;
+mod worked_examples;
