@@ -1,0 +1,235 @@
+//! The connections of the graph as bindings in the broker.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use msgflo_core::{Binding, Participant, Port, QueueName, Role};
+
+use super::{Action, RETRY};
+use crate::desired::{Connection, PortRef, Routing};
+use crate::status::{EdgeState, EdgeStatus};
+
+/// What a connection is in terms of the broker, as far as the participants have said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Resolution {
+    /// A participant that has not announced itself.
+    Unknown(Role),
+    /// It can never be, and why.
+    Impossible(String),
+    /// Both ends are the same queue or topic: messages flow without a binding.
+    Direct,
+    /// A binding.
+    Binding(Binding),
+}
+
+impl Resolution {
+    pub(crate) fn of(connection: &Connection, described: &BTreeMap<Role, Participant>) -> Self {
+        match Self::binding(connection, described) {
+            Ok(binding) if binding.source() == binding.target() => Self::Direct,
+            Ok(binding) => Self::Binding(binding),
+            Err(unresolved) => unresolved,
+        }
+    }
+
+    fn binding(connection: &Connection, described: &BTreeMap<Role, Participant>) -> Result<Binding, Self> {
+        let find = |end: &PortRef| described.get(&end.role).ok_or_else(|| Self::Unknown(end.role.clone()));
+        let source = queue(find(&connection.source)?, &connection.source, Direction::Out)?.1;
+        let (port, target) = queue(find(&connection.target)?, &connection.target, Direction::In)?;
+        Ok(match &connection.routing {
+            Routing::PubSub if port.delivers_to_each() => Binding::Broadcast { source, target },
+            Routing::PubSub => Binding::PubSub { source, target },
+            Routing::RoundRobin { deadletter } => {
+                let deadletter = deadletter
+                    .as_ref()
+                    .map(|end| queue(find(end)?, end, Direction::In).map(|(_, queue)| queue))
+                    .transpose()?;
+                Binding::RoundRobin { source, target, deadletter }
+            }
+        })
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    In,
+    Out,
+}
+
+/// The queue of a participant's port, or why there is none.
+fn queue<'p>(
+    participant: &'p Participant,
+    end: &PortRef,
+    direction: Direction,
+) -> Result<(&'p Port, QueueName), Resolution> {
+    let (kind, ports) = match direction {
+        Direction::In => ("inport", &participant.inports),
+        Direction::Out => ("outport", &participant.outports),
+    };
+    let PortRef { role, port: name } = end;
+    let Some(port) = ports.iter().find(|port| port.id.matches(name)) else {
+        let known: Vec<_> = ports.iter().map(|port| port.id.as_str()).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(Resolution::Impossible(format!("`{role}` has no {kind} `{name}`; it has: {known}")));
+    };
+    match &port.queue {
+        Some(queue) => Ok((port, queue.clone())),
+        None => Err(Resolution::Impossible(format!(
+            "the {kind} `{name}` of `{role}` is not connected to the broker"
+        ))),
+    }
+}
+
+/// Where a binding is on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Will be made: it is new, or may have gone. Left at the next plan.
+    Wanted,
+    /// Asked for. Left when the broker answers.
+    Binding,
+    /// As [`Stage::Binding`], and to be asked for once more, because a participant came meanwhile.
+    BindingAgain,
+    /// There.
+    Bound,
+    /// The broker said no. Asked for again at `retry`.
+    Failed { reason: String, retry: Instant },
+    /// Asked to be removed. Left when the broker answers.
+    Unbinding,
+}
+
+#[derive(Debug)]
+struct Entry {
+    stage: Stage,
+    /// The connection that it was made for. `None`: an earlier life made it, and no connection has claimed it yet.
+    claim: Option<Connection>,
+}
+
+/// The bindings that are ours, or will be.
+#[derive(Debug, Default)]
+pub(crate) struct Bindings {
+    entries: BTreeMap<Binding, Entry>,
+}
+
+impl Bindings {
+    /// Takes over what an earlier life has bound.
+    pub(crate) fn remember(&mut self, bindings: Vec<Binding>) {
+        for binding in bindings {
+            self.entries.entry(binding).or_insert(Entry { stage: Stage::Bound, claim: None });
+        }
+    }
+
+    pub(crate) fn bound(&mut self, binding: &Binding, result: Result<(), String>, now: Instant) {
+        let Some(entry) = self.entries.get_mut(binding) else { return };
+        entry.stage = match (&entry.stage, result) {
+            (Stage::BindingAgain, _) => Stage::Wanted,
+            (_, Ok(())) => Stage::Bound,
+            (_, Err(reason)) => Stage::Failed { reason, retry: now + RETRY },
+        };
+    }
+
+    pub(crate) fn unbound(&mut self, binding: &Binding, result: Result<(), String>, now: Instant) {
+        match result {
+            Ok(()) => {
+                self.entries.remove(binding);
+            }
+            Err(reason) => {
+                if let Some(entry) = self.entries.get_mut(binding) {
+                    entry.stage = Stage::Failed { reason, retry: now + RETRY };
+                }
+            }
+        }
+    }
+
+    /// What `queue` is part of may have gone with it, and is made again.
+    pub(crate) fn renew(&mut self, queue: &QueueName) {
+        for (binding, entry) in &mut self.entries {
+            let touches = binding.source() == queue
+                || binding.target() == queue
+                || matches!(binding, Binding::RoundRobin { deadletter: Some(deadletter), .. } if deadletter == queue);
+            if touches {
+                entry.stage = match &entry.stage {
+                    Stage::Binding | Stage::BindingAgain => Stage::BindingAgain,
+                    Stage::Unbinding => Stage::Unbinding,
+                    Stage::Wanted | Stage::Bound | Stage::Failed { .. } => Stage::Wanted,
+                };
+            }
+        }
+    }
+
+    /// Brings the bindings closer to the connections that are wanted.
+    pub(crate) fn plan(&mut self, wanted: &[(Connection, Resolution)], now: Instant) -> Vec<Action> {
+        for (connection, resolution) in wanted {
+            let Resolution::Binding(binding) = resolution else { continue };
+            let entry =
+                self.entries.entry(binding.clone()).or_insert(Entry { stage: Stage::Wanted, claim: None });
+            if entry.claim.as_ref() != Some(connection) {
+                // Whoever claims a binding of an earlier life makes sure that it is there.
+                if entry.stage == Stage::Bound && entry.claim.is_none() {
+                    entry.stage = Stage::Wanted;
+                }
+                entry.claim = Some(connection.clone());
+            }
+        }
+        let mut actions = Vec::new();
+        for (binding, entry) in &mut self.entries {
+            let keep = keep(binding, entry.claim.as_ref(), wanted);
+            let due = match &entry.stage {
+                Stage::Wanted | Stage::Bound => true,
+                Stage::Failed { retry, .. } => *retry <= now,
+                Stage::Binding | Stage::BindingAgain | Stage::Unbinding => false,
+            };
+            if due && keep && entry.stage != Stage::Bound {
+                entry.stage = Stage::Binding;
+                actions.push(Action::Bind(binding.clone()));
+            } else if due && !keep {
+                entry.stage = Stage::Unbinding;
+                actions.push(Action::Unbind(binding.clone()));
+            }
+        }
+        actions
+    }
+
+    pub(crate) fn wake(&self) -> Option<Instant> {
+        let retries = self.entries.values().filter_map(|entry| match &entry.stage {
+            Stage::Failed { retry, .. } => Some(*retry),
+            _ => None,
+        });
+        retries.min()
+    }
+
+    pub(crate) fn status(&self, connection: &Connection, resolution: &Resolution) -> EdgeStatus {
+        let (state, reason) = match resolution {
+            Resolution::Unknown(role) => {
+                (EdgeState::Pending, Some(format!("`{role}` has not announced itself yet")))
+            }
+            Resolution::Impossible(reason) => (EdgeState::Failed, Some(reason.clone())),
+            Resolution::Direct => (EdgeState::Bound, None),
+            Resolution::Binding(binding) => match self.entries.get(binding).map(|entry| &entry.stage) {
+                Some(Stage::Bound) => (EdgeState::Bound, None),
+                Some(Stage::Failed { reason, .. }) => (EdgeState::Failed, Some(reason.clone())),
+                _ => (EdgeState::Pending, Some("the broker is being asked".to_owned())),
+            },
+        };
+        EdgeStatus {
+            source: connection.source.to_string(),
+            target: connection.target.to_string(),
+            round_robin: matches!(connection.routing, Routing::RoundRobin { .. }),
+            state,
+            reason,
+        }
+    }
+}
+
+/// Whether a binding of ours is to stay.
+fn keep(binding: &Binding, claim: Option<&Connection>, wanted: &[(Connection, Resolution)]) -> bool {
+    let resolution =
+        |connection: &Connection| wanted.iter().find(|(other, _)| other == connection).map(|(_, it)| it);
+    match claim.map(resolution) {
+        // Its connection is no longer wanted.
+        Some(None) => false,
+        Some(Some(Resolution::Binding(now))) => now == binding,
+        Some(Some(Resolution::Unknown(_))) => true,
+        Some(Some(Resolution::Direct | Resolution::Impossible(_))) => false,
+        // Of an earlier life: it stays until every participant is known and none of them needs it.
+        None => wanted.iter().any(|(_, resolution)| matches!(resolution, Resolution::Unknown(_))),
+    }
+}

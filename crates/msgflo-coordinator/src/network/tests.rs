@@ -1,0 +1,240 @@
+use std::path::Path;
+
+use msgflo_core::Port;
+
+use super::*;
+use crate::desired::Choice;
+use crate::library::Library;
+use crate::status::EdgeState;
+
+const SERVICE: &str = "web(ir/Http) RESIZE -> IN resize(ir/Resize) OUT -> IN store(ir/Store)";
+
+/// A network with its clock.
+struct Bench {
+    network: Network,
+    now: Instant,
+}
+
+impl Bench {
+    fn new(graph: &str, ignore: &[&str]) -> (Self, Vec<Action>) {
+        let mut bench = Self { network: Network::default(), now: Instant::now() };
+        let actions = bench.tell(desire(graph, ignore));
+        (bench, actions)
+    }
+
+    fn tell(&mut self, input: Input) -> Vec<Action> {
+        self.network.handle(input, self.now)
+    }
+
+    fn heard(&mut self, id: &str, inports: &[&str], outports: &[&str]) -> Vec<Action> {
+        self.tell(Input::Heard(participant(id, inports, outports)))
+    }
+
+    fn edges(&self) -> Vec<(EdgeState, Option<String>)> {
+        self.network.status(self.now).edges.into_iter().map(|edge| (edge.state, edge.reason)).collect()
+    }
+
+    fn started(&mut self, unit: &str, number: u32) -> Vec<Action> {
+        let instance = Instance { unit: UnitName(unit.into()), number };
+        self.tell(Input::Started { instance, pid: 100 + number })
+    }
+}
+
+fn desire(graph: &str, ignore: &[&str]) -> Input {
+    let library = r#"{"components": {
+        "ir/Http": {"command": "serve", "with": ["ir/Store"]}, "ir/Resize": "resize --role #ROLE"}}"#;
+    let library = Library::parse(library, Path::new(".")).unwrap();
+    let choice = Choice { ignore: ignore.iter().map(|role| (*role).into()).collect(), ..Choice::default() };
+    Input::Desire(Box::new(Desired::new(&fbp::parse(graph).unwrap(), &library, &choice).unwrap()))
+}
+
+/// A participant `role-number` with conventional queue names.
+fn participant(id: &str, inports: &[&str], outports: &[&str]) -> Participant {
+    let role = id.split('-').next().unwrap();
+    let port = |name: &&str| Port::new(*name, Some(format!("{role}.{name}").into()));
+    let mut participant = Participant::new(id, role, "ir/Any");
+    participant.inports = inports.iter().map(port).collect();
+    participant.outports = outports.iter().map(port).collect();
+    participant
+}
+
+fn pubsub(source: &str, target: &str) -> Binding {
+    Binding::PubSub { source: source.into(), target: target.into() }
+}
+
+fn exit() -> Exit {
+    Exit { status: "exit status 1".into(), output: vec!["no such file".into()] }
+}
+
+#[test]
+fn edges_are_bound_as_their_ends_appear() {
+    let all = ["web", "resize", "store"];
+    let (mut bench, actions) = Bench::new(SERVICE, &all);
+    assert_eq!(actions, [], "nothing is ours to start");
+    assert_eq!(bench.heard("resize-1", &["IN"], &["OUT", "ERROR"]), []);
+    assert_eq!(bench.edges()[0], (EdgeState::Pending, Some("`web` has not announced itself yet".into())));
+    let web = pubsub("web.RESIZE", "resize.IN");
+    assert_eq!(bench.heard("web-1", &[], &["RESIZE"]), [Action::Bind(web.clone())]);
+    assert_eq!(bench.tell(Input::Bound(web, Ok(()))), []);
+    assert_eq!(bench.edges()[0], (EdgeState::Bound, None));
+    assert_eq!(bench.heard("store-1", &["IN"], &[]), [Action::Bind(pubsub("resize.OUT", "store.IN"))]);
+}
+
+#[test]
+fn a_restarted_participant_is_bound_again() {
+    let (mut bench, _) = Bench::new(SERVICE, &["web", "resize", "store"]);
+    bench.heard("web-1", &[], &["RESIZE"]);
+    bench.heard("resize-1", &["IN"], &["OUT"]);
+    let web = pubsub("web.RESIZE", "resize.IN");
+    assert_eq!(bench.heard("resize-2", &["IN"], &["OUT"]), [], "the broker is being asked already");
+    assert_eq!(
+        bench.tell(Input::Bound(web.clone(), Ok(()))),
+        [Action::Bind(web.clone())],
+        "but before resize-2 came"
+    );
+    assert_eq!(bench.tell(Input::Bound(web.clone(), Ok(()))), []);
+    assert_eq!(bench.heard("resize-2", &["IN"], &["OUT"]), [], "it only said again that it is there");
+    assert_eq!(bench.heard("resize-3", &["IN"], &["OUT"]), [Action::Bind(web)]);
+}
+
+#[test]
+fn an_unknown_port_fails_and_names_those_that_there_are() {
+    let (mut bench, _) = Bench::new("a(X) OUTT -> IN b(Y)", &["a", "b"]);
+    bench.heard("a-1", &[], &["OUT", "ERROR"]);
+    assert_eq!(bench.heard("b-1", &["IN"], &[]), []);
+    let reason = "`a` has no outport `outt`; it has: OUT, ERROR".to_owned();
+    assert_eq!(bench.edges(), [(EdgeState::Failed, Some(reason))]);
+}
+
+#[test]
+fn what_the_broker_refuses_is_tried_again() {
+    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
+    bench.heard("a-1", &[], &["OUT"]);
+    bench.heard("b-1", &["IN"], &[]);
+    let edge = pubsub("a.OUT", "b.IN");
+    assert_eq!(bench.tell(Input::Bound(edge.clone(), Err("no queue b.IN".into()))), []);
+    assert_eq!(bench.edges(), [(EdgeState::Failed, Some("no queue b.IN".into()))]);
+    bench.now = bench.network.wake().unwrap();
+    assert_eq!(bench.tell(Input::Tick), [Action::Bind(edge)]);
+}
+
+#[test]
+fn what_an_earlier_life_bound_is_adopted_or_removed_when_all_are_known() {
+    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
+    let (wanted, stale) = (pubsub("a.OUT", "b.IN"), pubsub("a.OUT", "gone.IN"));
+    assert_eq!(bench.tell(Input::Remembered(vec![wanted.clone(), stale.clone()])), []);
+    assert_eq!(
+        bench.heard("b-1", &["IN"], &[]),
+        [Action::Bind(wanted)],
+        "both are kept: they may be what a needs"
+    );
+    assert_eq!(bench.heard("a-1", &[], &["OUT"]), [Action::Unbind(stale.clone())]);
+    assert_eq!(bench.tell(Input::Unbound(stale, Ok(()))), []);
+}
+
+#[test]
+fn only_the_edges_that_change_are_touched() {
+    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y), a OUT -> IN c(Y)", &["a", "b", "c"]);
+    bench.heard("a-1", &[], &["OUT"]);
+    bench.heard("b-1", &["IN", "OTHER"], &[]);
+    bench.heard("c-1", &["IN"], &[]);
+    for target in ["b.IN", "c.IN"] {
+        bench.tell(Input::Bound(pubsub("a.OUT", target), Ok(())));
+    }
+    let actions = bench.tell(desire("a(X) OUT -> OTHER b(Y), a OUT -> IN c(Y)", &["a", "b", "c"]));
+    assert_eq!(actions, [Action::Unbind(pubsub("a.OUT", "b.IN")), Action::Bind(pubsub("a.OUT", "b.OTHER"))]);
+}
+
+#[test]
+fn equal_queue_names_are_already_connected() {
+    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
+    let mut sensor = participant("a-1", &[], &["OUT"]);
+    sensor.outports[0].queue = Some("/topic".into());
+    bench.tell(Input::Heard(sensor));
+    let mut display = participant("b-1", &["IN"], &[]);
+    display.inports[0].queue = Some("/topic".into());
+    assert_eq!(bench.tell(Input::Heard(display)), []);
+    assert_eq!(bench.edges(), [(EdgeState::Bound, None)]);
+}
+
+#[test]
+fn ports_without_a_queue_never_match_each_other() {
+    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
+    for (id, inports, outports) in [("a-1", vec![], vec!["OUT"]), ("b-1", vec!["IN"], vec![])] {
+        let mut silent = participant(id, &inports, &outports);
+        silent.inports.iter_mut().chain(&mut silent.outports).for_each(|port| port.queue = None);
+        assert_eq!(bench.tell(Input::Heard(silent)), []);
+    }
+    assert!(matches!(&bench.edges()[..], [(EdgeState::Failed, Some(_))]));
+}
+
+#[test]
+fn an_inport_of_which_each_instance_gets_all_is_bound_as_an_exchange() {
+    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
+    bench.heard("a-1", &[], &["OUT"]);
+    let mut all = participant("b-1", &["IN"], &[]);
+    all.inports[0].deliver_to_each();
+    let binding = Binding::Broadcast { source: "a.OUT".into(), target: "b.IN".into() };
+    assert_eq!(bench.tell(Input::Heard(all)), [Action::Bind(binding)]);
+}
+
+#[test]
+fn a_role_at_zero_is_started_once_to_introduce_itself() {
+    let (mut bench, actions) = Bench::new(SERVICE, &["web", "store"]);
+    assert!(matches!(&actions[..], [Action::Spawn(..)]), "{actions:?}");
+    assert_eq!(
+        bench.tell(Input::Scale { role: "resize".into(), instances: 0 }),
+        [],
+        "not before it is known"
+    );
+    bench.started("resize", 1);
+    let actions = bench.heard("resize-1", &["IN"], &["OUT"]);
+    assert!(matches!(&actions[..], [Action::Terminate(_)]), "{actions:?}");
+    let instance = Instance { unit: UnitName("resize".into()), number: 1 };
+    assert_eq!(bench.tell(Input::Exited { instance, exit: exit() }), []);
+    assert_eq!(bench.network.status(bench.now).nodes[1].state, NodeState::Idle);
+    let actions = bench.tell(Input::Scale { role: "resize".into(), instances: 25 });
+    assert_eq!(actions.len(), 25);
+}
+
+#[test]
+fn a_process_that_dies_is_shown_with_its_last_words() {
+    let (mut bench, _) = Bench::new(SERVICE, &["web", "store"]);
+    let instance = Instance { unit: UnitName("resize".into()), number: 1 };
+    assert_eq!(bench.tell(Input::Exited { instance, exit: exit() }), []);
+    let node = bench.network.status(bench.now).nodes.remove(1);
+    assert_eq!((node.state, node.process.unwrap().last_exit), (NodeState::Failed, Some(exit())));
+}
+
+#[test]
+fn initial_packets_are_sent_to_every_newcomer() {
+    let (mut bench, _) = Bench::new("'5' -> SPEED a(X)", &["a"]);
+    let packet = Action::Send(Inlet::Queue("a.SPEED".into()), Value::from("5"));
+    assert_eq!(bench.heard("a-1", &["SPEED"], &[]), std::slice::from_ref(&packet));
+    assert_eq!(bench.heard("a-1", &["SPEED"], &[]), []);
+    assert_eq!(bench.heard("a-2", &["SPEED"], &[]), [packet]);
+}
+
+#[test]
+fn who_is_not_heard_for_long_is_missing() {
+    let (mut bench, _) = Bench::new("'5' -> SPEED a(X)", &["a"]);
+    bench.heard("a-1", &["SPEED"], &[]);
+    assert_eq!(bench.network.status(bench.now).nodes[0].state, NodeState::Up);
+    bench.now = bench.network.wake().unwrap();
+    bench.tell(Input::Tick);
+    assert_eq!(bench.network.status(bench.now).nodes[0].state, NodeState::Missing);
+}
+
+#[test]
+fn stopping_ends_the_processes_and_leaves_the_bindings() {
+    let (mut bench, _) = Bench::new(SERVICE, &["web", "store"]);
+    bench.started("resize", 1);
+    bench.heard("web-1", &[], &["RESIZE"]);
+    bench.heard("resize-1", &["IN"], &["OUT"]);
+    let actions = bench.tell(Input::Stop);
+    assert!(matches!(&actions[..], [Action::Terminate(_)]), "{actions:?}");
+    assert!(!bench.network.has_stopped());
+    let instance = Instance { unit: UnitName("resize".into()), number: 1 };
+    assert_eq!(bench.tell(Input::Exited { instance, exit: exit() }), []);
+    assert!(bench.network.has_stopped());
+}

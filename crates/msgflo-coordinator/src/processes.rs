@@ -1,0 +1,314 @@
+//! How many processes of each kind run, and which state each is in. Pure: it says what to do and is told what happened.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::desired::UnitName;
+
+/// How long a process may take to end after SIGTERM before it is killed.
+pub(crate) const GRACE: Duration = Duration::from_secs(15);
+/// A process that lived this long did not fail to start: it is started again at once.
+const STABLE: Duration = Duration::from_secs(5);
+/// The pause after the first of several failures in a row, doubled with each further one, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// One process of a kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instance {
+    /// Its kind.
+    pub unit: UnitName,
+    /// Its number among those of its kind, from 1; reused when free.
+    pub number: u32,
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Exit {
+    /// `exit status 1`, `signal 9`, or why it did not start.
+    pub status: String,
+    /// The last lines that it wrote.
+    pub output: Vec<String>,
+}
+
+/// The state of one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Will be started. Entered when one more is wanted, and after an exit that nobody asked for; left at `at`.
+    Waiting { at: Instant },
+    /// Asked to start. Left when it is known to run, or not to.
+    Starting,
+    /// Runs. Left by its exit, or when it is one too many.
+    Running { pid: u32, since: Instant },
+    /// Was told to stop. Left by its exit; killed at `kill_at`, once.
+    Stopping { pid: u32, kill_at: Option<Instant> },
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) phase: Phase,
+    /// Failures in a row.
+    failures: u32,
+}
+
+/// The processes of one kind.
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    pub(crate) slots: BTreeMap<u32, Slot>,
+    /// How often one was started again.
+    pub(crate) restarts: u64,
+    /// The last exit that nobody asked for.
+    pub(crate) last_exit: Option<Exit>,
+}
+
+/// What to do with a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Spawn(Instance),
+    Terminate(Instance),
+    Kill(Instance),
+}
+
+/// Every process of ours.
+#[derive(Debug, Default)]
+pub(crate) struct Processes {
+    units: BTreeMap<UnitName, Slots>,
+}
+
+impl Processes {
+    pub(crate) fn unit(&self, unit: &UnitName) -> Option<&Slots> {
+        self.units.get(unit)
+    }
+
+    /// The kinds that there are, or were.
+    pub(crate) fn units(&self) -> impl Iterator<Item = &UnitName> {
+        self.units.keys()
+    }
+
+    /// Whether no process runs, or will.
+    pub(crate) fn are_gone(&self) -> bool {
+        self.units.values().all(|slots| slots.slots.is_empty())
+    }
+
+    /// Brings the number of processes of `unit` closer to `wanted`.
+    pub(crate) fn plan(&mut self, unit: &UnitName, wanted: u32, now: Instant) -> Vec<Step> {
+        let slots = self.units.entry(unit.clone()).or_default();
+        let instance = |number| Instance { unit: unit.clone(), number };
+        let mut steps = Vec::new();
+        let mut excess = slots.staying().saturating_sub(wanted);
+        for _ in slots.staying()..wanted {
+            let free = (1..)
+                .find(|number| !slots.slots.contains_key(number))
+                .expect("there are more numbers than slots");
+            slots.slots.insert(free, Slot { phase: Phase::Waiting { at: now }, failures: 0 });
+        }
+        // The newest go first: they are the least likely to be warm, and those that do not run yet cost nothing.
+        let numbers: Vec<u32> = slots.slots.keys().rev().copied().collect();
+        for number in numbers {
+            let Some(slot) = slots.slots.get_mut(&number) else { continue };
+            match slot.phase {
+                Phase::Waiting { .. } if excess > 0 => {
+                    slots.slots.remove(&number);
+                    excess -= 1;
+                }
+                Phase::Running { pid, .. } if excess > 0 => {
+                    slot.phase = Phase::Stopping { pid, kill_at: Some(now + GRACE) };
+                    steps.push(Step::Terminate(instance(number)));
+                    excess -= 1;
+                }
+                // Too many, but it cannot be stopped before it is known to run.
+                Phase::Starting if excess > 0 => excess -= 1,
+                Phase::Waiting { at } if at <= now => {
+                    slot.phase = Phase::Starting;
+                    steps.push(Step::Spawn(instance(number)));
+                }
+                Phase::Stopping { pid, kill_at: Some(at) } if at <= now => {
+                    slot.phase = Phase::Stopping { pid, kill_at: None };
+                    steps.push(Step::Kill(instance(number)));
+                }
+                _ => {}
+            }
+        }
+        steps
+    }
+
+    pub(crate) fn started(&mut self, instance: &Instance, pid: u32, now: Instant) {
+        if let Some(slot) = self.slot(instance) {
+            slot.phase = Phase::Running { pid, since: now };
+        }
+    }
+
+    /// A process ended, or could not be started.
+    pub(crate) fn exited(&mut self, instance: &Instance, exit: Exit, now: Instant) {
+        let Some(slots) = self.units.get_mut(&instance.unit) else { return };
+        let Some(slot) = slots.slots.get_mut(&instance.number) else { return };
+        let lived = match slot.phase {
+            Phase::Stopping { .. } => {
+                slots.slots.remove(&instance.number);
+                return;
+            }
+            Phase::Running { since, .. } => now.saturating_duration_since(since),
+            Phase::Starting | Phase::Waiting { .. } => Duration::ZERO,
+        };
+        slot.failures = if lived >= STABLE { 0 } else { slot.failures + 1 };
+        slot.phase = Phase::Waiting { at: now + pause(slot.failures) };
+        slots.restarts += 1;
+        slots.last_exit = Some(exit);
+    }
+
+    /// When there is something to do next, unless something happens before.
+    pub(crate) fn wake(&self) -> Option<Instant> {
+        let slots = self.units.values().flat_map(|slots| slots.slots.values());
+        slots
+            .filter_map(|slot| match slot.phase {
+                Phase::Waiting { at } => Some(at),
+                Phase::Stopping { kill_at, .. } => kill_at,
+                Phase::Starting | Phase::Running { .. } => None,
+            })
+            .min()
+    }
+
+    fn slot(&mut self, instance: &Instance) -> Option<&mut Slot> {
+        self.units.get_mut(&instance.unit)?.slots.get_mut(&instance.number)
+    }
+}
+
+impl Slots {
+    /// How many are there and were not told to stop.
+    pub(crate) fn staying(&self) -> u32 {
+        self.count(|phase| !matches!(phase, Phase::Stopping { .. }))
+    }
+
+    /// How many run and were not told to stop.
+    pub(crate) fn running(&self) -> u32 {
+        self.count(|phase| matches!(phase, Phase::Running { .. }))
+    }
+
+    /// How many were told to stop and have not ended.
+    pub(crate) fn stopping(&self) -> u32 {
+        self.count(|phase| matches!(phase, Phase::Stopping { .. }))
+    }
+
+    /// How many wait after a failure.
+    pub(crate) fn failing(&self) -> u32 {
+        let failing = |slot: &&Slot| slot.failures > 0 && matches!(slot.phase, Phase::Waiting { .. });
+        u32::try_from(self.slots.values().filter(failing).count()).unwrap_or(u32::MAX)
+    }
+
+    /// The process ids of those that run.
+    pub(crate) fn pids(&self) -> impl Iterator<Item = u32> {
+        self.slots.values().filter_map(|slot| match slot.phase {
+            Phase::Running { pid, .. } => Some(pid),
+            _ => None,
+        })
+    }
+
+    fn count(&self, which: impl Fn(&Phase) -> bool) -> u32 {
+        u32::try_from(self.slots.values().filter(|slot| which(&slot.phase)).count()).unwrap_or(u32::MAX)
+    }
+}
+
+/// The pause before a process is started again after that many failures in a row.
+fn pause(failures: u32) -> Duration {
+    match failures {
+        0 => Duration::ZERO,
+        failures => PAUSES.0.saturating_mul(1 << (failures - 1).min(16)).min(PAUSES.1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn unit() -> UnitName {
+        UnitName("resize".into())
+    }
+
+    fn instance(number: u32) -> Instance {
+        Instance { unit: unit(), number }
+    }
+
+    fn exit() -> Exit {
+        Exit { status: "signal 9".into(), output: vec![] }
+    }
+
+    #[test]
+    fn the_newest_stop_first_and_are_killed_when_they_do_not() {
+        let (mut processes, now) = (Processes::default(), Instant::now());
+        assert_eq!(processes.plan(&unit(), 2, now).len(), 2);
+        processes.started(&instance(1), 11, now);
+        processes.started(&instance(2), 12, now);
+        assert_eq!(processes.plan(&unit(), 1, now), [Step::Terminate(instance(2))]);
+        assert_eq!(processes.plan(&unit(), 1, now), [], "once");
+        assert_eq!(processes.wake(), Some(now + GRACE));
+        assert_eq!(processes.plan(&unit(), 1, now + GRACE), [Step::Kill(instance(2))]);
+        processes.exited(&instance(2), exit(), now + GRACE);
+        assert_eq!(processes.unit(&unit()).map(Slots::staying), Some(1));
+        assert_eq!(processes.wake(), None);
+    }
+
+    #[test]
+    fn one_that_fails_at_once_is_tried_with_growing_pauses() {
+        let (mut processes, mut now) = (Processes::default(), Instant::now());
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            assert_eq!(processes.plan(&unit(), 1, now), [Step::Spawn(instance(1))]);
+            processes.exited(&instance(1), exit(), now);
+            let next = processes.wake().unwrap();
+            pauses.push((next - now).as_millis());
+            now = next;
+        }
+        assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
+    }
+
+    #[test]
+    fn one_that_was_killed_after_a_while_comes_back_at_once() {
+        let (mut processes, now) = (Processes::default(), Instant::now());
+        processes.plan(&unit(), 1, now);
+        processes.started(&instance(1), 11, now);
+        let later = now + STABLE;
+        processes.exited(&instance(1), exit(), later);
+        assert_eq!(processes.plan(&unit(), 1, later), [Step::Spawn(instance(1))]);
+        assert_eq!(processes.unit(&unit()).unwrap().restarts, 1);
+    }
+
+    proptest! {
+        /// Whatever happens in whatever order, no two processes have one number, and in the end there are as many as wanted.
+        #[test]
+        fn it_settles_at_what_is_wanted(wishes in prop::collection::vec((0..6u32, 0..4usize), 1..30)) {
+            let (mut processes, mut now) = (Processes::default(), Instant::now());
+            let mut alive: Vec<(Instance, bool)> = Vec::new();
+            let mut pid = 100;
+            let wanted = wishes.last().map_or(0, |wish| wish.0);
+            let calm = std::iter::repeat_n((wanted, 9), 20);
+            for (wanted, event) in wishes.iter().copied().chain(calm) {
+                for step in processes.plan(&unit(), wanted, now) {
+                    match step {
+                        Step::Spawn(instance) => {
+                            prop_assert!(alive.iter().all(|(other, _)| *other != instance));
+                            pid += 1;
+                            processes.started(&instance, pid, now);
+                            alive.push((instance, false));
+                        }
+                        Step::Terminate(instance) | Step::Kill(instance) => {
+                            let told = alive.iter_mut().find(|(other, _)| *other == instance);
+                            told.expect("only what runs is stopped").1 = true;
+                        }
+                    }
+                }
+                // A process dies by itself, or one that was told to stop does.
+                let died = if event == 9 { alive.iter().position(|(_, told)| *told) } else { (event < alive.len()).then_some(event) };
+                if let Some(index) = died {
+                    let (instance, _) = alive.remove(index);
+                    processes.exited(&instance, exit(), now);
+                }
+                now += PAUSES.1;
+            }
+            prop_assert_eq!(alive.len(), wanted as usize);
+            prop_assert_eq!(processes.unit(&unit()).map(Slots::running), Some(wanted));
+        }
+    }
+}

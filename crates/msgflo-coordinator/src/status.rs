@@ -1,0 +1,115 @@
+//! The state of the network, to show.
+
+use msgflo_core::{ComponentName, Depth, Port, PortName, QueueName, Role};
+use serde::Serialize;
+
+use crate::processes::Exit;
+
+/// The state of everything at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    /// The participants that the graph wants, in its order.
+    pub nodes: Vec<NodeStatus>,
+    /// The connections that the graph wants, in its order.
+    pub edges: Vec<EdgeStatus>,
+}
+
+/// What a node is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    /// A process of ours has been started and has not announced itself yet.
+    Starting,
+    /// It runs and is known.
+    Up,
+    /// It is known and scaled to zero: its messages wait.
+    Idle,
+    /// Somebody else should run it, and it has not been heard of.
+    Missing,
+    /// Its process keeps ending.
+    Failed,
+}
+
+/// The state of a node.
+#[derive(Clone, Debug, Serialize)]
+pub struct NodeStatus {
+    /// The node.
+    pub role: Role,
+    /// What it runs.
+    pub component: ComponentName,
+    /// What it is doing.
+    pub state: NodeState,
+    /// The processes that serve it, if they are ours.
+    pub process: Option<ProcessStatus>,
+    /// Seconds since a participant of this role was last heard.
+    pub heard_seconds_ago: Option<u64>,
+    /// Its inports, as it announced them.
+    pub inports: Vec<Port>,
+    /// Its outports, as it announced them.
+    pub outports: Vec<Port>,
+    /// What waits at its inports, as the broker says.
+    pub queues: Vec<QueueStatus>,
+}
+
+/// The processes of one kind.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProcessStatus {
+    /// The first role that they serve.
+    pub name: String,
+    /// What is run.
+    pub command: String,
+    /// How many there should be.
+    pub wanted: u32,
+    /// How many run.
+    pub running: u32,
+    /// How many were told to stop and finish what they have in hand.
+    pub stopping: u32,
+    /// How many wait to be started again after they failed.
+    pub failing: u32,
+    /// How often one was started again.
+    pub restarts: u64,
+    /// The process ids of those that run.
+    pub pids: Vec<u32>,
+    /// The last exit that nobody asked for.
+    pub last_exit: Option<Exit>,
+}
+
+/// What waits at an inport.
+#[derive(Clone, Debug, Serialize)]
+pub struct QueueStatus {
+    /// The inport.
+    pub port: PortName,
+    /// Its queue.
+    pub queue: QueueName,
+    /// What is in it. `None`: the broker does not say.
+    #[serde(flatten)]
+    pub depth: Option<Depth>,
+}
+
+/// Whether a connection is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EdgeState {
+    /// Not yet, and nothing is wrong.
+    Pending,
+    /// It is.
+    Bound,
+    /// It cannot be, for the reason given.
+    Failed,
+}
+
+/// The state of a connection.
+#[derive(Clone, Debug, Serialize)]
+pub struct EdgeStatus {
+    /// The outport, as `role.port`.
+    pub source: String,
+    /// The inport, as `role.port`.
+    pub target: String,
+    /// Whether it goes by way of `msgflo/RoundRobin`.
+    pub round_robin: bool,
+    /// Whether it is there.
+    pub state: EdgeState,
+    /// Why it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
