@@ -7,7 +7,7 @@ use futures_core::Stream;
 use serde::Serialize;
 
 use crate::discovery::{self, Announcement};
-use crate::{Binding, Deliveries, Error, Message, QueueName};
+use crate::{Binding, Deliveries, Error, JobReport, Message, QueueName};
 
 /// What is in a queue. What a broker does not tell is `None`, never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -106,6 +106,12 @@ pub trait Broker: Send + Sync {
     /// When the broker cannot be asked.
     async fn watch_discovery(&self) -> Result<Announcements, Error>;
 
+    /// Every report of finished jobs from now on. What is no report is left out.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    async fn watch_jobs(&self) -> Result<JobReports, Error>;
+
     /// Ends the connection. Bindings stay.
     ///
     /// # Errors
@@ -115,3 +121,6 @@ pub trait Broker: Send + Sync {
 
 /// What participants say of themselves, decoded; what could not be decoded comes with the reason.
 pub type Announcements = Pin<Box<dyn Stream<Item = Result<Announcement, discovery::Error>> + Send>>;
+
+/// What participants report of their jobs.
+pub type JobReports = Pin<Box<dyn Stream<Item = JobReport> + Send>>;

@@ -25,7 +25,7 @@ mod registry;
 
 pub use address::BrokerUrl;
 pub use binding::Binding;
-pub use broker::{Announcements, Broker, Confirmation, Depth, KnownBinding};
+pub use broker::{Announcements, Broker, Confirmation, Depth, JobReports, KnownBinding};
 pub use client::{Client, InportOptions, Sharing};
 pub use delivery::{Deliveries, Delivery, Settle};
 pub use error::{BoxError, Error};

@@ -11,17 +11,21 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{Channel, ExchangeKind};
 use msgflo_core::{
-    Announcements, Binding, Broker, Confirmation, Deliveries, Delivery, Depth, Error, KnownBinding, Message,
-    QueueName,
+    Announcements, Binding, Broker, Confirmation, Deliveries, Delivery, Depth, Error, JobReports,
+    KnownBinding, Message, QueueName, job,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::client::Declaration;
 use super::discovery;
 use super::link::Link;
 use super::management::{Listed, Management};
 use super::session::within;
 use super::subscription::{self, Origin};
 use crate::ledger::Ledger;
+
+/// How many reports of jobs wait for a reader that is busy, before the oldest are dropped.
+const REPORTS: u32 = 10_000;
 
 pub(crate) struct AmqpBroker {
     link: Link,
@@ -221,6 +225,15 @@ impl Broker for AmqpBroker {
 
     async fn watch_discovery(&self) -> Result<Announcements, Error> {
         discovery::watch(&self.link, self.closing.clone()).await
+    }
+
+    async fn watch_jobs(&self) -> Result<JobReports, Error> {
+        let exchange = QueueName::from(job::EXCHANGE);
+        self.link.declare(Declaration::Exchange(exchange.clone())).await?;
+        let reports = self.tap(&exchange, REPORTS).await?;
+        Ok(reports
+            .filter_map(async |delivery| serde_json::from_slice(&delivery.message.payload).ok())
+            .boxed())
     }
 
     async fn close(&self) -> Result<(), Error> {
