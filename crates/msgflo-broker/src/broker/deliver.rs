@@ -1,0 +1,207 @@
+//! From a queue to its consumers.
+
+use std::cmp::Reverse;
+
+use super::channel_value::Unacked;
+use super::connection::{Life, WINDOW};
+use super::dead_letter::Reason;
+use super::queue::{ConsumerId, Entry, QueueId};
+use super::value::Output;
+use super::{At, Broker};
+
+impl Broker {
+    /// Delivers while there are messages and consumers with credit; drops what has expired.
+    pub(super) fn serve(&mut self, id: QueueId) {
+        if self.expire_queue(id) {
+            return;
+        }
+        loop {
+            self.expire_heads(id);
+            match self.queues.get(id.0) {
+                Some(queue) if queue.ready() > 0 => {}
+                _ => break,
+            }
+            let Some(consumer) = self.next_consumer(id) else {
+                break;
+            };
+            let Some(entry) = self.queues.get_mut(id.0).and_then(super::Queue::pop) else {
+                break;
+            };
+            self.deliver(id, consumer, entry);
+        }
+        self.schedule(id);
+    }
+
+    /// Hands a message to a consumer that has credit.
+    pub(super) fn deliver(&mut self, queue_id: QueueId, id: ConsumerId, entry: Entry) {
+        let consumer = self.consumers.get_mut(id.0).expect("only live consumers are idle");
+        let queue = self.queues.get_mut(queue_id.0).expect("a queue that is served exists");
+        let connection =
+            self.connections.get_mut(&consumer.connection).expect("a consumer ends with its connection");
+        let channel = connection.channel(consumer.channel).expect("a consumer ends with its channel");
+        let tag = channel.next_tag();
+        queue.counters.delivered += 1;
+        queue.counters.redelivered += u64::from(entry.redelivered);
+        let output = Output::Deliver {
+            channel: consumer.channel,
+            consumer: consumer.tag.clone(),
+            tag,
+            redelivered: entry.redelivered,
+            message: entry.message.clone(),
+        };
+        if consumer.no_ack {
+            queue.counters.acknowledged += 1;
+        } else {
+            queue.unacknowledged += 1;
+            consumer.unacknowledged += 1;
+            channel.in_flight += 1;
+            channel.unacked.insert(tag, Unacked { queue: queue_id, entry, consumer: Some(id) });
+        }
+        let connection = consumer.connection;
+        self.touch(queue_id);
+        self.send(connection, output);
+    }
+
+    /// The consumer whose turn it is. Those without credit leave the turn until [`Broker::wake`].
+    pub(super) fn next_consumer(&mut self, id: QueueId) -> Option<ConsumerId> {
+        let queue = self.queues.get_mut(id.0)?;
+        if queue.arguments().single_active_consumer {
+            let active = *queue.consumers.first()?;
+            if self.has_credit(active) {
+                return Some(active);
+            }
+            self.queues.get_mut(id.0)?.idle.retain(|(_, other)| *other != active);
+            self.consumers.get_mut(active.0)?.idle = false;
+            return None;
+        }
+        loop {
+            let (priority, consumer) = self.queues.get_mut(id.0)?.idle.pop_front()?;
+            if self.has_credit(consumer) {
+                self.queues.get_mut(id.0)?.add_idle(priority, consumer);
+                return Some(consumer);
+            }
+            if let Some(consumer) = self.consumers.get_mut(consumer.0) {
+                consumer.idle = false;
+            }
+        }
+    }
+
+    /// Whether a consumer may get one more message now.
+    fn has_credit(&mut self, id: ConsumerId) -> bool {
+        let Some(consumer) = self.consumers.get(id.0) else {
+            return false;
+        };
+        let Some(connection) = self.connections.get_mut(&consumer.connection) else {
+            return false;
+        };
+        if connection.life != Life::Open {
+            return false;
+        }
+        if connection.backlog() >= WINDOW {
+            connection.throttled = true;
+            return false;
+        }
+        let Some(channel) = connection.channel(consumer.channel) else {
+            return false;
+        };
+        channel.active
+            && (consumer.no_ack
+                || (channel.has_credit()
+                    && (consumer.prefetch == 0 || consumer.unacknowledged < u32::from(consumer.prefetch))))
+    }
+
+    /// Takes expired messages from the heads of the lines.
+    pub(super) fn expire_heads(&mut self, id: QueueId) {
+        let now = self.now;
+        while let Some(entry) = self.queues.get_mut(id.0).and_then(|queue| queue.pop_expired(now)) {
+            self.drop_entry(id, entry, Reason::Expired);
+        }
+    }
+
+    /// Counts a message out and dead-letters it if the queue is declared so.
+    pub(super) fn drop_entry(&mut self, id: QueueId, entry: Entry, reason: Reason) {
+        if let Some(queue) = self.queues.get_mut(id.0) {
+            queue.counters.dropped += 1;
+            self.touch(id);
+            self.dead_letter(id, entry.message, reason);
+        }
+    }
+
+    /// Deletes a queue that nobody has used for as long as its `x-expires` says.
+    fn expire_queue(&mut self, id: QueueId) -> bool {
+        let Some(queue) = self.queues.get(id.0) else {
+            return true;
+        };
+        let over = queue.arguments().expires.is_some_and(|expires| {
+            queue.consumers.is_empty() && queue.last_used.plus_millis(expires) <= self.now
+        });
+        if over {
+            self.delete_queue(id);
+        }
+        over
+    }
+
+    /// Makes sure that the queue is looked at when its next message, or itself, expires.
+    pub(super) fn schedule(&mut self, id: QueueId) {
+        let Some(queue) = self.queues.get_mut(id.0) else {
+            return;
+        };
+        let own = queue
+            .arguments()
+            .expires
+            .filter(|_| queue.consumers.is_empty())
+            .map(|expires| queue.last_used.plus_millis(expires));
+        let Some(due) = [queue.next_expiry(), own].into_iter().flatten().min() else {
+            return;
+        };
+        if queue.scheduled.is_none_or(|scheduled| due < scheduled) {
+            queue.scheduled = Some(due);
+            self.timers.push(Reverse((due, id)));
+        }
+    }
+
+    /// Notes that the depth of a queue has changed, if somebody watches it.
+    pub(super) fn touch(&mut self, id: QueueId) {
+        if let Some(queue) = self.queues.get_mut(id.0)
+            && queue.watched
+            && !queue.changed
+        {
+            queue.changed = true;
+            self.changed.push(id);
+        }
+    }
+
+    /// Gives deliveries back to their queues, each at its old place; nothing is delivered before [`Broker::settle`].
+    pub(super) fn requeue(&mut self, at: At, deliveries: Vec<Unacked>) {
+        for unacked in deliveries.into_iter().rev() {
+            self.release_credit(at, &unacked);
+            let Some(queue) = self.queues.get_mut(unacked.queue.0) else {
+                continue;
+            };
+            queue.unacknowledged -= 1;
+            let mut entry = unacked.entry;
+            entry.redelivered = true;
+            entry.returns += 1;
+            let limit = queue.arguments().delivery_limit;
+            if limit.is_some_and(|limit| u64::from(entry.returns) > limit) {
+                self.drop_entry(unacked.queue, entry, Reason::DeliveryLimit);
+            } else {
+                queue.put_back(entry);
+                self.touch(unacked.queue);
+                self.mark_dirty(unacked.queue);
+            }
+        }
+    }
+
+    /// A delivery is settled: consumer and channel may get another one.
+    pub(super) fn release_credit(&mut self, at: At, unacked: &Unacked) {
+        if let Some(consumer) = unacked.consumer {
+            if let Ok(channel) = self.open_channel(at) {
+                channel.in_flight -= 1;
+            }
+            if let Some(consumer) = self.consumers.get_mut(consumer.0) {
+                consumer.unacknowledged -= 1;
+            }
+        }
+    }
+}

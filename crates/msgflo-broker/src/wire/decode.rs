@@ -1,0 +1,195 @@
+//! Bytes to frames.
+//!
+//! The decoder borrows from the read buffer; it copies nothing. It accepts the methods that a client may send and no
+//! others, and checks every table's depth before the recursive codec sees it.
+
+use amq_protocol::protocol::{AMQPClass, basic, parse_class};
+use amq_protocol::types::ChannelId;
+use thiserror::Error;
+
+use super::properties::{self, Properties};
+use super::table;
+
+/// Largest frame, its 8 bytes of envelope included, that we offer and accept (bytes).
+pub(crate) const FRAME_MAX: u32 = 131_072;
+/// Smallest frame size that a client may negotiate (bytes).
+pub(crate) const FRAME_MIN: u32 = 4_096;
+/// Largest message body that is accepted (bytes).
+pub(crate) const MESSAGE_MAX: u64 = 128 * 1024 * 1024;
+/// Most bytes of unfinished messages that a connection may hold, over all its channels.
+pub(crate) const UNFINISHED_MAX: usize = 256 * 1024 * 1024;
+/// Most channels that a connection may open.
+pub(crate) const CHANNEL_MAX: u16 = 2_047;
+
+/// Type, channel and size before the payload.
+pub(crate) const ENVELOPE_HEAD: usize = 7;
+/// The envelope: head and end byte.
+pub(crate) const ENVELOPE: usize = ENVELOPE_HEAD + 1;
+pub(crate) const FRAME_END: u8 = 0xce;
+pub(crate) const TYPE_METHOD: u8 = 1;
+pub(crate) const TYPE_HEADER: u8 = 2;
+pub(crate) const TYPE_BODY: u8 = 3;
+pub(crate) const TYPE_HEARTBEAT: u8 = 8;
+pub(crate) const CLASS_BASIC: u16 = 60;
+
+/// A frame, borrowed from the bytes that it came in.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Frame<'a> {
+    /// `basic.publish`; header and bodies follow.
+    Publish { channel: ChannelId, exchange: &'a str, routing_key: &'a str, mandatory: bool, immediate: bool },
+    /// Any other method.
+    Method(ChannelId, AMQPClass),
+    /// A content header: class, announced body size, raw and checked properties.
+    Header { channel: ChannelId, body_size: u64, raw: &'a [u8], properties: Properties<'a> },
+    /// A piece of a body.
+    Body(ChannelId, &'a [u8]),
+    /// A sign of life.
+    Heartbeat,
+}
+
+/// Bytes that are no AMQP 0-9-1 from a client. Each closes the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub(crate) enum Error {
+    #[error("frame of {size} bytes is larger than the negotiated {max}")]
+    TooLarge { size: u64, max: u32 },
+    #[error("frame without end marker")]
+    NoEnd,
+    #[error("unknown frame type {0}")]
+    UnknownType(u8),
+    #[error("unknown method {0}.{1}")]
+    UnknownMethod(u16, u16),
+    #[error("malformed method {0}.{1}")]
+    Malformed(u16, u16),
+    #[error("malformed content header")]
+    MalformedHeader,
+    #[error("prefetch_size != 0 is not implemented")]
+    PrefetchSize,
+}
+
+/// Where the one field table of a client's method lies, or that it has none.
+enum Layout {
+    NoTable,
+    /// The table follows this many fixed bytes, short strings, and again fixed bytes.
+    Table {
+        before: usize,
+        strings: usize,
+        after: usize,
+    },
+}
+
+/// The methods that a client may send.
+fn layout(class: u16, method: u16) -> Option<Layout> {
+    let table = |before, strings, after| Some(Layout::Table { before, strings, after });
+    match (class, method) {
+        (10, 11) => table(0, 0, 0), // connection.start-ok
+        (10, 21 | 31 | 40 | 50 | 51 | 70) => Some(Layout::NoTable),
+        (20, 10 | 20 | 21 | 40 | 41) => Some(Layout::NoTable),
+        (30, 10) => Some(Layout::NoTable), // access.request
+        (40, 10) => table(2, 2, 1),        // exchange.declare
+        (40, 30 | 40) => table(2, 3, 1),   // exchange.bind, exchange.unbind
+        (40, 20) => Some(Layout::NoTable),
+        (50, 10) => table(2, 1, 1), // queue.declare
+        (50, 20) => table(2, 3, 1), // queue.bind
+        (50, 50) => table(2, 3, 0), // queue.unbind
+        (50, 30 | 40) => Some(Layout::NoTable),
+        (60, 20) => table(2, 2, 1), // basic.consume
+        (60, 10 | 30 | 40 | 70 | 80 | 90 | 100 | 110 | 120) => Some(Layout::NoTable),
+        (85, 10) | (90, 10 | 20 | 30) => Some(Layout::NoTable),
+        _ => None,
+    }
+}
+
+/// Takes one frame from the front of `bytes`, with the number of bytes that it took; `None` when more must arrive.
+pub(crate) fn frame(bytes: &[u8], frame_max: u32) -> Result<Option<(Frame<'_>, usize)>, Error> {
+    let Some((head, rest)) = bytes.split_first_chunk::<ENVELOPE_HEAD>() else {
+        return Ok(None);
+    };
+    let [kind, channel_high, channel_low, size @ ..] = *head;
+    let size = u32::from_be_bytes(size);
+    let whole = u64::from(size) + ENVELOPE as u64;
+    if !matches!(kind, TYPE_METHOD | TYPE_HEADER | TYPE_BODY | TYPE_HEARTBEAT) {
+        return Err(Error::UnknownType(kind));
+    }
+    if whole > u64::from(frame_max) {
+        return Err(Error::TooLarge { size: whole, max: frame_max });
+    }
+    let channel = ChannelId::from_be_bytes([channel_high, channel_low]);
+    let size = size as usize;
+    let (Some(payload), Some(&end)) = (rest.get(..size), rest.get(size)) else {
+        return Ok(None);
+    };
+    if end != FRAME_END {
+        return Err(Error::NoEnd);
+    }
+    let frame = match kind {
+        TYPE_METHOD => method(channel, payload)?,
+        TYPE_HEADER => header(channel, payload)?,
+        TYPE_BODY => Frame::Body(channel, payload),
+        _ => Frame::Heartbeat,
+    };
+    Ok(Some((frame, size + ENVELOPE)))
+}
+
+fn method(channel: ChannelId, payload: &[u8]) -> Result<Frame<'_>, Error> {
+    let Some(([c1, c2, m1, m2], arguments)) = payload.split_first_chunk::<4>() else {
+        return Err(Error::Malformed(0, 0));
+    };
+    let (class, method) = (u16::from_be_bytes([*c1, *c2]), u16::from_be_bytes([*m1, *m2]));
+    let malformed = Error::Malformed(class, method);
+    match (class, method) {
+        (CLASS_BASIC, 40) => return publish(channel, arguments).ok_or(malformed),
+        (CLASS_BASIC, 80) => {
+            // The hottest method after publish.
+            let (tag, flags) = arguments.split_first_chunk::<8>().ok_or(malformed)?;
+            let &[flags] = flags else { return Err(malformed) };
+            let ack = basic::Ack { delivery_tag: u64::from_be_bytes(*tag), multiple: flags & 1 != 0 };
+            return Ok(Frame::Method(channel, AMQPClass::Basic(basic::AMQPMethod::Ack(ack))));
+        }
+        // The codec drops this field, so the refusal must happen here.
+        (CLASS_BASIC, 10) if arguments.first_chunk::<4>().is_some_and(|size| *size != [0; 4]) => {
+            return Err(Error::PrefetchSize);
+        }
+        _ => {}
+    }
+    match layout(class, method).ok_or(Error::UnknownMethod(class, method))? {
+        Layout::NoTable => {}
+        Layout::Table { before, strings, after } => {
+            let mut rest = arguments.get(before..).ok_or(malformed)?;
+            for _ in 0..strings {
+                rest = table::short_string(rest).map_err(|_| malformed)?.1;
+            }
+            let rest = rest.get(after..).ok_or(malformed)?;
+            let (entries, _) = table::long_string(rest).map_err(|_| malformed)?;
+            table::check(entries).map_err(|_| malformed)?;
+        }
+    }
+    match parse_class(payload) {
+        Ok(([], class)) => Ok(Frame::Method(channel, class)),
+        _ => Err(malformed),
+    }
+}
+
+fn publish(channel: ChannelId, arguments: &[u8]) -> Option<Frame<'_>> {
+    let (exchange, rest) = table::short_string(arguments.get(2..)?).ok()?;
+    let (routing_key, rest) = table::short_string(rest).ok()?;
+    let &[flags] = rest else { return None };
+    Some(Frame::Publish {
+        channel,
+        exchange: str::from_utf8(exchange).ok()?,
+        routing_key: str::from_utf8(routing_key).ok()?,
+        mandatory: flags & 1 != 0,
+        immediate: flags & 2 != 0,
+    })
+}
+
+fn header(channel: ChannelId, payload: &[u8]) -> Result<Frame<'_>, Error> {
+    let Some(([c1, c2, _, _, size @ ..], raw)) = payload.split_first_chunk::<12>() else {
+        return Err(Error::MalformedHeader);
+    };
+    if u16::from_be_bytes([*c1, *c2]) != CLASS_BASIC {
+        return Err(Error::MalformedHeader);
+    }
+    let properties = properties::scan(raw).map_err(|_| Error::MalformedHeader)?;
+    Ok(Frame::Header { channel, body_size: u64::from_be_bytes(*size), raw, properties })
+}

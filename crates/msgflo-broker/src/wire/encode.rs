@@ -1,0 +1,135 @@
+//! Outputs to bytes.
+//!
+//! Bodies are split to the negotiated frame size and appended piece by piece, so that a writer can send between the
+//! pieces and never holds a large message twice.
+
+use amq_protocol::frame::{AMQPFrame, gen_frame};
+use amq_protocol::protocol::AMQPClass;
+use amq_protocol::types::ChannelId;
+use bytes::Bytes;
+
+use crate::broker::{Message, Output};
+
+use super::decode::{CLASS_BASIC, ENVELOPE, FRAME_END, TYPE_BODY, TYPE_HEADER, TYPE_METHOD};
+
+/// A heartbeat frame.
+pub(crate) const HEARTBEAT: [u8; ENVELOPE] = [8, 0, 0, 0, 0, 0, 0, FRAME_END];
+
+const RETURN: u16 = 50;
+const DELIVER: u16 = 60;
+const GET_OK: u16 = 71;
+const ACK: u16 = 80;
+const NACK: u16 = 120;
+const NO_ROUTE: u16 = 312;
+
+/// Appends an output, but for its body, which [`body_frames`] splits into frames.
+pub(crate) fn output<'a>(output: &'a Output, out: &mut Vec<u8>) -> Option<(ChannelId, &'a Bytes)> {
+    match output {
+        Output::Method(channel, class) => {
+            method(*channel, class, out);
+            None
+        }
+        Output::Deliver { channel, consumer, tag, redelivered, message } => {
+            basic(*channel, DELIVER, out, |out| {
+                short_string(consumer.as_str(), out);
+                out.extend_from_slice(&tag.to_be_bytes());
+                out.push(u8::from(*redelivered));
+                address(message, out);
+            });
+            header(*channel, message, out);
+            Some((*channel, &message.body))
+        }
+        Output::Got { channel, tag, redelivered, remaining, message } => {
+            basic(*channel, GET_OK, out, |out| {
+                out.extend_from_slice(&tag.to_be_bytes());
+                out.push(u8::from(*redelivered));
+                address(message, out);
+                out.extend_from_slice(&remaining.to_be_bytes());
+            });
+            header(*channel, message, out);
+            Some((*channel, &message.body))
+        }
+        Output::Return { channel, message } => {
+            basic(*channel, RETURN, out, |out| {
+                out.extend_from_slice(&NO_ROUTE.to_be_bytes());
+                short_string("NO_ROUTE", out);
+                address(message, out);
+            });
+            header(*channel, message, out);
+            Some((*channel, &message.body))
+        }
+        Output::Confirm { channel, tag, multiple, ack } => {
+            basic(*channel, if *ack { ACK } else { NACK }, out, |out| {
+                out.extend_from_slice(&tag.to_be_bytes());
+                // Only `multiple`: for a nack to a publisher `requeue` has no meaning.
+                out.push(u8::from(*multiple));
+            });
+            None
+        }
+        Output::Hangup => None,
+    }
+}
+
+/// Appends a method frame.
+pub(crate) fn method(channel: ChannelId, class: &AMQPClass, out: &mut Vec<u8>) {
+    let frame = AMQPFrame::Method(channel, class.clone());
+    let context = gen_frame(&frame)(std::mem::take(out).into()).expect("writing to a vector cannot fail");
+    *out = context.into_inner().0;
+}
+
+/// Splits a body into pieces that fit into frames of `frame_max` bytes.
+pub(crate) fn body_pieces(body: &[u8], frame_max: u32) -> impl Iterator<Item = &[u8]> {
+    body.chunks((frame_max as usize).saturating_sub(ENVELOPE).max(1))
+}
+
+/// Appends a body frame.
+pub(crate) fn body(channel: ChannelId, piece: &[u8], out: &mut Vec<u8>) {
+    out.push(TYPE_BODY);
+    out.extend_from_slice(&channel.to_be_bytes());
+    out.extend_from_slice(&length(piece.len()));
+    out.extend_from_slice(piece);
+    out.push(FRAME_END);
+}
+
+fn basic(channel: ChannelId, method: u16, out: &mut Vec<u8>, arguments: impl FnOnce(&mut Vec<u8>)) {
+    frame(TYPE_METHOD, channel, out, |out| {
+        out.extend_from_slice(&CLASS_BASIC.to_be_bytes());
+        out.extend_from_slice(&method.to_be_bytes());
+        arguments(out);
+    });
+}
+
+fn header(channel: ChannelId, message: &Message, out: &mut Vec<u8>) {
+    frame(TYPE_HEADER, channel, out, |out| {
+        out.extend_from_slice(&CLASS_BASIC.to_be_bytes());
+        out.extend_from_slice(&[0, 0]);
+        out.extend_from_slice(&(message.body.len() as u64).to_be_bytes());
+        out.extend_from_slice(&message.properties);
+    });
+}
+
+fn frame(kind: u8, channel: ChannelId, out: &mut Vec<u8>, payload: impl FnOnce(&mut Vec<u8>)) {
+    out.push(kind);
+    out.extend_from_slice(&channel.to_be_bytes());
+    out.extend_from_slice(&[0; 4]);
+    let start = out.len();
+    payload(out);
+    let size = length(out.len() - start);
+    out[start - 4..start].copy_from_slice(&size);
+    out.push(FRAME_END);
+}
+
+fn length(bytes: usize) -> [u8; 4] {
+    u32::try_from(bytes).expect("payloads are bounded by the frame size").to_be_bytes()
+}
+
+/// Exchange and routing key.
+fn address(message: &Message, out: &mut Vec<u8>) {
+    short_string(message.exchange.as_str(), out);
+    short_string(message.routing_key.as_str(), out);
+}
+
+fn short_string(text: &str, out: &mut Vec<u8>) {
+    out.push(u8::try_from(text.len()).expect("names hold at most 255 bytes"));
+    out.extend_from_slice(text.as_bytes());
+}
