@@ -1,0 +1,166 @@
+//! How names, values and metadata are written, and what is lost by that.
+
+use std::collections::HashSet;
+
+use indexmap::IndexSet;
+use serde_json::Value;
+
+use super::Loss;
+use crate::language;
+use crate::{ComponentName, Graph, Metadata, NodeName, PortName};
+
+/// The name with everything that the language does not allow replaced by `_`.
+fn allowed(name: &str, allowed: fn(char) -> bool) -> String {
+    name.chars().map(|character| if allowed(character) { character } else { '_' }).collect()
+}
+
+/// As [`allowed`], for names that begin with a letter or `_`.
+fn allowed_start(name: &str, continues: fn(char) -> bool) -> String {
+    let name = allowed(name, continues);
+    if name.starts_with(language::is_name_start) { name } else { format!("_{name}") }
+}
+
+/// The name, or the first of `name_2`, `name_3` … that is not taken.
+fn free(name: String, is_taken: impl Fn(&str) -> bool) -> String {
+    if !is_taken(&name) {
+        return name;
+    }
+    let numbered = (2_u64..).map(|number| format!("{name}_{number}"));
+    numbered.into_iter().find(|name| !is_taken(name)).unwrap_or(name)
+}
+
+/// A name that the language can write, for a node whose own it cannot.
+pub(super) fn node(node: &NodeName, graph: &Graph, given: &HashSet<String>) -> String {
+    let name = allowed_start(node.as_str(), language::is_node_character);
+    free(name, |name| graph.processes.contains_key(name) || given.contains(name))
+}
+
+/// The component as it is written.
+pub(super) fn component(node: &NodeName, component: &ComponentName, lost: &mut Vec<Loss>) -> String {
+    if language::is_component_name(component.as_str()) {
+        return component.as_str().to_owned();
+    }
+    let written = match allowed(component.as_str(), language::is_component_character) {
+        empty if empty.is_empty() => "_".to_owned(),
+        written => written,
+    };
+    lost.push(Loss::Component { node: node.clone(), written: written.clone() });
+    written
+}
+
+/// The port as it reads back; each name is lost once, however often it is used.
+pub(super) fn port(port: &PortName, case_sensitive: bool, lost: &mut IndexSet<(PortName, String)>) -> String {
+    let mut name = port.as_str().to_owned();
+    if !language::is_port_name(&name) {
+        name = allowed_start(&name, language::is_port_character);
+    }
+    if !case_sensitive {
+        name.make_ascii_lowercase();
+    }
+    if name != port.as_str() {
+        lost.insert((port.clone(), name.clone()));
+    }
+    // By custom, ports are upper-case where case does not count.
+    if case_sensitive { name } else { name.to_ascii_uppercase() }
+}
+
+/// The public name of an exported port, distinct from those that are taken.
+pub(super) fn public(
+    name: &PortName,
+    case_sensitive: bool,
+    taken: &mut HashSet<String>,
+    lost: &mut IndexSet<(PortName, String)>,
+) -> String {
+    let mut renamed = IndexSet::new();
+    let wanted = port(name, case_sensitive, &mut renamed);
+    let written = free(wanted.clone(), |name| taken.contains(name));
+    if written != wanted || !renamed.is_empty() {
+        lost.insert((
+            name.clone(),
+            if case_sensitive { written.clone() } else { written.to_ascii_lowercase() },
+        ));
+    }
+    taken.insert(written.clone());
+    written
+}
+
+/// The metadata of a node as it is written, without the colon; empty if nothing can be.
+pub(super) fn metadata(node: &NodeName, metadata: &Metadata, lost: &mut Vec<Loss>) -> String {
+    let mut entries = Vec::new();
+    for (key, value) in metadata {
+        let is_key = key
+            .chars()
+            .all(|character| language::is_metadata_character(character) && !"=,".contains(character));
+        let text = metadata_text(value).filter(|_| is_key);
+        let read = text.as_deref().and_then(|text| language::metadata_value(key, text));
+        let entry = read.is_some().then(|| text.map(|text| format!("{key}={text}"))).flatten();
+        if read.as_ref() != Some(value) {
+            let written = entry.clone();
+            lost.push(Loss::NodeMetadata {
+                node: node.clone(),
+                key: key.clone(),
+                value: value.clone(),
+                written,
+            });
+        }
+        entries.extend(entry);
+    }
+    entries.join(",")
+}
+
+/// The text that comes closest to the value; positions are rounded.
+fn metadata_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => {
+            let allowed =
+                text.chars().all(|character| language::is_metadata_character(character) && character != ',');
+            allowed.then(|| text.clone())
+        }
+        Value::Number(number) if number.is_u64() => Some(number.to_string()),
+        Value::Number(number) => {
+            let rounded = number.as_f64()?.round();
+            (rounded >= 0.0).then(|| format!("{:.0}", rounded.abs()))
+        }
+        _ => None,
+    }
+}
+
+/// The annotation that sets the property: its key and value.
+pub(super) fn annotation<'g>(
+    key: &'g str,
+    value: &'g Value,
+    lost: &mut Vec<Loss>,
+) -> Option<(&'g str, &'g str)> {
+    let (written, text, is_whole) = match (key, value) {
+        ("environment", Value::Object(environment)) => {
+            ("runtime", environment.get("type"), environment.len() == 1)
+        }
+        // Read back, it would set the environment.
+        ("runtime", _) => ("runtime", None, false),
+        (key, value) => (key, Some(value), true),
+    };
+    let text = text.and_then(Value::as_str).filter(|text| language::is_annotation_value(text));
+    let annotation = text.filter(|_| language::is_annotation_key(written)).map(|text| (written, text));
+    if annotation.is_none() || !is_whole {
+        lost.push(Loss::Property { key: key.to_owned() });
+    }
+    annotation
+}
+
+/// The packet's content, unless it would read as a node.
+pub(super) fn packet(data: &Value) -> Option<String> {
+    match data {
+        Value::Null | Value::Bool(_) => None,
+        Value::String(text)
+            if text.chars().all(|character| !is_control(character)) && !text.ends_with('\\') =>
+        {
+            Some(format!("'{}'", text.replace('\'', "\\'")))
+        }
+        other => Some(other.to_string()),
+    }
+}
+
+/// Characters that would spread the packet over several lines, or that nobody would see.
+fn is_control(character: char) -> bool {
+    character.is_control() || crate::span::is_newline(character)
+}

@@ -1,0 +1,3 @@
+//! The whole crate, from the outside.
+
+mod properties;
