@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
-use msgflo_core::{Announcements, Binding, Broker, Message, Role};
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use msgflo_core::{Announcements, Binding, Broker, Message, PortName, QueueName, Role};
 use rustix::process::Signal;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::desired::Desired;
 use crate::guard::Guard;
 use crate::network::{Action, Inlet, Input, Network};
-use crate::status::{QueueStatus, Status};
+use crate::status::{ProcessStatus, QueueStatus, Status};
 use crate::supervisor::{self, Forward, Supervisor};
 
 /// How many things the broker is asked at once.
@@ -74,7 +75,7 @@ pub struct Handle {
 enum Request {
     Input(Input),
     Status(oneshot::Sender<Status>),
-    Instances(Role, oneshot::Sender<Option<u32>>),
+    Processes(Role, oneshot::Sender<Option<ProcessStatus>>),
 }
 
 impl Coordinator {
@@ -148,13 +149,23 @@ impl Handle {
         self.send(Request::Input(Input::Scale { role, instances })).await
     }
 
-    /// How many processes are wanted for `role`. `None`: it is not ours to start.
+    /// The processes that serve `role`. `None`: it is not ours to start.
     ///
     /// # Errors
     /// When the coordinator has ended.
-    pub async fn instances(&self, role: Role) -> Result<Option<u32>, Error> {
+    pub async fn processes(&self, role: Role) -> Result<Option<ProcessStatus>, Error> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Instances(role, reply)).await?;
+        self.send(Request::Processes(role, reply)).await?;
+        answer.await.map_err(|_| Error::Ended)
+    }
+
+    /// The state of everything but the queues.
+    ///
+    /// # Errors
+    /// When the coordinator has ended.
+    pub async fn state(&self) -> Result<Status, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Status(reply)).await?;
         answer.await.map_err(|_| Error::Ended)
     }
 
@@ -163,16 +174,15 @@ impl Handle {
     /// # Errors
     /// When the coordinator has ended.
     pub async fn status(&self) -> Result<Status, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Request::Status(reply)).await?;
-        let mut status = answer.await.map_err(|_| Error::Ended)?;
+        let mut status = self.state().await?;
         for node in &mut status.nodes {
-            let ports = node.inports.iter().filter_map(|port| Some((port.id.clone(), port.queue.clone()?)));
-            let depths = stream::iter(ports).map(|(port, queue)| async {
+            let named = node.inports.iter().filter_map(|port| Some((port.id.clone(), port.queue.clone()?)));
+            let ports: Vec<(PortName, QueueName)> = named.collect();
+            let depths = ports.into_iter().map(|(port, queue)| async {
                 let asked = tokio::time::timeout(DEPTH_DEADLINE, self.broker.depth(&queue)).await;
                 QueueStatus { port, queue, depth: asked.ok().and_then(Result::ok) }
             });
-            node.queues = depths.buffered(CONCURRENCY).collect().await;
+            node.queues = join_all(depths).await;
         }
         Ok(status)
     }
@@ -263,7 +273,7 @@ impl Shell {
         match request {
             Request::Input(input) => self.take(input),
             Request::Status(reply) => drop(reply.send(self.network.status(Instant::now()))),
-            Request::Instances(role, reply) => drop(reply.send(self.network.instances(&role))),
+            Request::Processes(role, reply) => drop(reply.send(self.network.processes(&role))),
         }
     }
 

@@ -139,9 +139,9 @@ impl Network {
         &self.desired
     }
 
-    /// How many processes are wanted for `role`. `None`: it is not ours to start.
-    pub fn instances(&self, role: &Role) -> Option<u32> {
-        self.desired.unit_of(role).map(|unit| self.wanted(unit))
+    /// The processes that serve `role`. `None`: it is not ours to start.
+    pub fn processes(&self, role: &Role) -> Option<ProcessStatus> {
+        self.desired.unit_of(role).map(|unit| self.process_status(unit))
     }
 
     fn heard(&mut self, participant: Participant, now: Instant) -> Vec<Action> {

@@ -1,0 +1,237 @@
+//! Reading graphs, and the commands that do nothing else.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use fbp::{Graph, Parsed};
+use msgflo_coordinator::{Choice, Desired, Library};
+
+use crate::arguments::{Graph as Command, LibraryArguments};
+use crate::located::{Problem, Problems};
+use crate::outcome::{Failure, Outcome, Stop, print, print_json, write_out};
+
+/// A graph with the text that it came from.
+pub(crate) struct Loaded {
+    pub(crate) path: PathBuf,
+    text: String,
+    pub(crate) parsed: Parsed,
+}
+
+/// How a graph is written down.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Fbp,
+    Json,
+}
+
+impl Format {
+    fn of(path: &Path) -> Result<Self, Stop> {
+        match path.extension().and_then(|extension| extension.to_str()) {
+            Some("fbp") => Ok(Self::Fbp),
+            Some("json") => Ok(Self::Json),
+            _ => Err(Stop::config(
+                Failure::new(format!("{} is neither .fbp nor .json", path.display()))
+                    .help("the extension says how the graph is written"),
+            )),
+        }
+    }
+}
+
+impl Loaded {
+    /// Reads a graph. With `as_written`, ports keep their case.
+    pub(crate) fn read(path: &Path, as_written: bool) -> Result<Self, Stop> {
+        let format = Format::of(path)?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Stop::config(Failure::new(format!("{} cannot be read: {error}", path.display())))
+        })?;
+        let parsed = match format {
+            Format::Fbp => fbp::parse_with(&text, fbp::Options { case_sensitive: as_written }),
+            Format::Json => fbp::parse_json(&text),
+        };
+        match parsed {
+            Ok(parsed) => {
+                Problems::warn(path, &text, parsed.warnings.iter().map(problem).collect());
+                Ok(Self { path: path.to_owned(), text, parsed })
+            }
+            Err(error) => {
+                let problems = error.diagnostics().iter().map(problem).collect();
+                Err(Stop::config(Problems::new(path, &text, "is not a graph", problems)))
+            }
+        }
+    }
+
+    /// What the graph wants, with the commands of the library.
+    pub(crate) fn desired(&self, library: &Library, choice: &Choice) -> Result<Desired, Stop> {
+        let problems = match Desired::new(&self.parsed.graph, library, choice) {
+            Ok(desired) => return Ok(desired),
+            Err(problems) => problems,
+        };
+        let shown = problems.iter().map(|problem| {
+            let spans = &self.parsed.spans;
+            let span = problem.node().and_then(|node| {
+                let node = node.as_str();
+                spans.component(node).or_else(|| spans.node(node).map(|spans| spans.name))
+            });
+            Problem {
+                message: problem.to_string(),
+                label: if span.is_some() { "this component".into() } else { "in this graph".into() },
+                help: Some(problem.help()),
+                range: span.map_or(0..0, |span| span.start..span.end),
+            }
+        });
+        Err(Stop::config(Problems::new(&self.path, &self.text, "cannot be run as it is", shown.collect())))
+    }
+}
+
+fn problem(diagnostic: &fbp::Diagnostic) -> Problem {
+    Problem {
+        message: diagnostic.cause.to_string(),
+        label: diagnostic.label().to_owned(),
+        help: diagnostic.help.clone(),
+        range: diagnostic.span.start..diagnostic.span.end,
+    }
+}
+
+/// The component library for a graph: the one that was named, else the package.json beside the graph or here, else none.
+pub(crate) fn library(arguments: &LibraryArguments, graph: &Path) -> Result<Library, Stop> {
+    let beside = graph.with_file_name("package.json");
+    let candidates = [beside, PathBuf::from("package.json")];
+    let found = arguments.library.as_ref().or_else(|| candidates.iter().find(|path| path.exists()));
+    match found {
+        Some(path) => {
+            Library::load(path).map_err(|error| {
+                let failure = crate::outcome::because(&error);
+                Stop::config(failure.help(
+                    "it is JSON with `components: {name: command}`, at its top level or under `msgflo`",
+                ))
+            })
+        }
+        None => Ok(Library::default()),
+    }
+}
+
+/// Which roles are ours to start.
+pub(crate) fn choice(only: &[String], ignore: &[String]) -> Choice {
+    let roles = |names: &[String]| names.iter().map(|name| name.as_str().into()).collect();
+    Choice { only: roles(only), ignore: roles(ignore) }
+}
+
+pub(crate) fn graph(command: Command) -> Outcome {
+    match command {
+        Command::Show { graph, json } => show(&graph, json),
+        Command::Validate { graph, library, json } => validate(&graph, &library, json),
+        Command::Fmt { graph, check } => fmt(&graph, check),
+        Command::Convert { graph, target, lossy } => convert(&graph, target.as_deref(), lossy),
+        Command::Diff { before, after, json } => diff(&before, &after, json),
+    }
+}
+
+fn show(path: &Path, json: bool) -> Outcome {
+    let graph = Loaded::read(path, false)?.parsed.graph;
+    if json {
+        write_out(|out| out.write_all(fbp::to_json(&graph).as_bytes()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let width = graph.processes.keys().map(|name| name.as_str().len()).max().unwrap_or_default();
+    write_out(|out| {
+        for (name, process) in &graph.processes {
+            writeln!(out, "{name:width$}  {}", process.component)?;
+        }
+        writeln!(out)?;
+        graph.connections.iter().try_for_each(|connection| writeln!(out, "{connection}"))?;
+        let exported = [("in", &graph.inports), ("out", &graph.outports)];
+        for (direction, ports) in exported {
+            for (public, port) in ports {
+                writeln!(out, "{direction} {public} = {} {}", port.process, port.port)?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn validate(path: &Path, arguments: &LibraryArguments, json: bool) -> Outcome {
+    let loaded = Loaded::read(path, true)?;
+    let library = library(arguments, path)?;
+    let graph = &loaded.parsed.graph;
+    if library.components().next().is_some() {
+        loaded.desired(&library, &choice(&[], &arguments.ignore))?;
+    }
+    let (nodes, connections) = (graph.processes.len(), graph.connections.len());
+    if json {
+        print_json(&serde_json::json!({"valid": true, "nodes": nodes, "connections": connections}))?;
+    } else {
+        print(format!("{}: {nodes} nodes, {connections} connections, no problem", path.display()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fmt(path: &Path, check: bool) -> Outcome {
+    let loaded = Loaded::read(path, false)?;
+    let text = match Format::of(path)? {
+        Format::Fbp => fbp::print_with_comments(&loaded.parsed.graph, &loaded.parsed.comments).text,
+        Format::Json => fbp::to_json(&loaded.parsed.graph),
+    };
+    if text == loaded.text {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if check {
+        let failure = Failure::new(format!("{} is not in the usual form", path.display()));
+        return Err(Stop::failed(failure.help(format!("rewrite it: msgflo graph fmt {}", path.display()))));
+    }
+    write_file(path, &text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn convert(path: &Path, target: Option<&Path>, lossy: bool) -> Outcome {
+    let loaded = Loaded::read(path, false)?;
+    let format = match target {
+        Some(target) => Format::of(target)?,
+        None if Format::of(path)? == Format::Fbp => Format::Json,
+        None => Format::Fbp,
+    };
+    let text = match format {
+        Format::Json => fbp::to_json(&loaded.parsed.graph),
+        Format::Fbp => printed(&loaded.parsed.graph, path, lossy)?,
+    };
+    match target {
+        Some(target) => write_file(target, &text)?,
+        None => write_out(|out| out.write_all(text.as_bytes()))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The graph as .fbp, unless something would be lost that nobody agreed to lose.
+fn printed(graph: &Graph, path: &Path, lossy: bool) -> Result<String, Stop> {
+    let printed = fbp::print(graph);
+    if !printed.lost.is_empty() && !lossy {
+        let lost: Vec<_> = printed.lost.iter().map(|loss| format!("  {loss}")).collect();
+        let message = format!(".fbp cannot express all of {}:\n{}", path.display(), lost.join("\n"));
+        return Err(Stop::failed(
+            Failure::new(message).help("keep it as .json, or say --lossy to go on without"),
+        ));
+    }
+    Ok(printed.text)
+}
+
+fn diff(before: &Path, after: &Path, json: bool) -> Outcome {
+    let graphs = [Loaded::read(before, false)?.parsed.graph, Loaded::read(after, false)?.parsed.graph];
+    let changes = fbp::diff(&graphs[0], &graphs[1]);
+    if json {
+        let shown: Vec<_> = changes.iter().map(ToString::to_string).collect();
+        print_json(&shown)?;
+    } else {
+        write_out(|out| changes.iter().try_for_each(|change| writeln!(out, "{change}")))?;
+    }
+    Ok(if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Replaces a file as a whole.
+fn write_file(path: &Path, text: &str) -> Result<(), Stop> {
+    let failed = |error: std::io::Error| {
+        Stop::failed(Failure::new(format!("{} cannot be written: {error}", path.display())))
+    };
+    let draft = path.with_extension(format!("draft-{}", std::process::id()));
+    std::fs::write(&draft, text).map_err(failed)?;
+    std::fs::rename(&draft, path).map_err(failed)
+}

@@ -1,0 +1,232 @@
+//! Where guv and msgflo meet: the broker as a source of queues, the supervisor as an actuator.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use guv::{
+    Actuator, ActuatorError, Answers, AppName, Change, JobReports, RoleConfig, Sample, Source, SourceError,
+    WorkerCount,
+};
+use msgflo_coordinator::{Desired, Handle};
+use msgflo_core::{Broker, JobReport, ParticipantId, QueueName};
+
+use crate::broker::Connected;
+use crate::located::{Problem, Problems};
+use crate::outcome::{Failure, Stop};
+
+/// How many queues the broker is asked for at once.
+const CONCURRENCY: usize = 16;
+/// A participant that has jobs in hand reports every few seconds: one that did not for this long has died.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// Reads a scaling configuration for the network that is desired.
+pub(crate) fn load(path: &Path, desired: &Desired) -> Result<guv::Config, Stop> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Stop::config(Failure::new(format!("{file} cannot be read: {error}"))))?;
+    let environment = guv::Environment::from_variables(std::env::vars())
+        .map_err(|error| Stop::config(Failure::new(error.to_string())))?;
+    let loaded = guv::config::load(&file, &text, &environment, &[]).map_err(|error| {
+        let problems = error.diagnostics.iter().map(problem).collect();
+        Stop::config(Problems::new(path, &text, "is not a scaling configuration", problems))
+    })?;
+    Problems::warn(path, &text, loaded.remarks.iter().map(problem).collect());
+    for role in &loaded.config.roles {
+        let worker = role.worker.as_str();
+        if desired.unit_of(&worker.into()).is_none() {
+            let ours: Vec<_> =
+                desired.units.values().flat_map(|unit| &unit.roles).map(ToString::to_string).collect();
+            let message = format!(
+                "{file}: `{worker}`, the worker of role `{}`, is not a role that we start",
+                role.role
+            );
+            return Err(Stop::config(Failure::new(message).help(format!("we start: {}", ours.join(", ")))));
+        }
+    }
+    Ok(loaded.config)
+}
+
+fn problem(diagnostic: &guv::model::Diagnostic) -> Problem {
+    Problem {
+        message: diagnostic.message.clone(),
+        label: diagnostic.label.clone(),
+        help: Some(diagnostic.help.clone()),
+        range: diagnostic.place.range(),
+    }
+}
+
+/// What waits in the queues of the network's broker.
+pub(crate) struct Queues {
+    broker: Arc<dyn Broker>,
+    embedded: Option<msgflo_broker::Handle>,
+    jobs: Arc<Mutex<Jobs>>,
+}
+
+impl Queues {
+    /// Listens from now on to what participants report of their jobs.
+    pub(crate) async fn watch(connected: &Connected) -> Result<Self, Stop> {
+        let jobs = Arc::new(Mutex::new(Jobs::default()));
+        let mut reports = connected.broker.watch_jobs().await?;
+        let heard = Arc::downgrade(&jobs);
+        tokio::spawn(async move {
+            while let Some(report) = reports.next().await {
+                let Some(jobs) = heard.upgrade() else { return };
+                jobs.lock().unwrap_or_else(PoisonError::into_inner).hear(report, Instant::now());
+            }
+        });
+        Ok(Self { broker: connected.broker.clone(), embedded: connected.embedded.clone(), jobs })
+    }
+
+    async fn sample_one(&self, queue: &str) -> Result<Sample, SourceError> {
+        let name = QueueName::from(queue);
+        let reports = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).of(&name, Instant::now());
+        if let Some(embedded) = &self.embedded {
+            let info = embedded
+                .queue(queue)
+                .ok_or_else(|| SourceError::Missing { queue: guv::QueueName::new(queue) })?;
+            return Ok(Sample {
+                ready: Some(info.ready),
+                unacknowledged: Some(info.unacknowledged),
+                consumers: Some(info.consumers),
+                reports,
+                ..Sample::default()
+            });
+        }
+        let depth = self.broker.depth(&name).await.map_err(|error| match error {
+            msgflo_core::Error::NotFound { .. } => SourceError::Missing { queue: guv::QueueName::new(queue) },
+            error => SourceError::Unreachable {
+                what: format!("the broker does not tell the depth of `{queue}`"),
+                source: Some(error.into()),
+            },
+        })?;
+        Ok(Sample {
+            ready: Some(depth.ready),
+            unacknowledged: depth.unacknowledged,
+            consumers: Some(depth.consumers),
+            reports,
+            ..Sample::default()
+        })
+    }
+}
+
+#[async_trait]
+impl Source for Queues {
+    async fn sample(&self, roles: &[&RoleConfig]) -> Answers<Sample, SourceError> {
+        let asked: Vec<_> = roles.iter().map(|role| (role.role.clone(), role.queue.clone())).collect();
+        let samples = stream::iter(asked)
+            .map(|(role, queue)| async move { (role, self.sample_one(queue.as_str()).await) });
+        samples.buffer_unordered(CONCURRENCY).collect().await
+    }
+}
+
+/// Jobs in hand, as participants report them.
+#[derive(Default)]
+struct Jobs {
+    /// By queue: jobs finished since we listen, and what each participant has in hand.
+    queues: HashMap<QueueName, Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    finished: u64,
+    in_hand: HashMap<ParticipantId, (u32, Instant)>,
+}
+
+impl Jobs {
+    fn hear(&mut self, report: JobReport, now: Instant) {
+        let queue = self.queues.entry(report.queue).or_default();
+        queue.finished += report.completed.len() as u64;
+        queue.in_hand.insert(report.id, (report.in_flight, now));
+    }
+
+    /// What is known of a queue. `None`: nobody reports on it.
+    fn of(&mut self, queue: &QueueName, now: Instant) -> Option<JobReports> {
+        let queue = self.queues.get_mut(queue)?;
+        queue
+            .in_hand
+            .retain(|_, (jobs, heard)| *jobs == 0 || now.saturating_duration_since(*heard) < SILENCE);
+        let in_hand: u64 = queue.in_hand.values().map(|(jobs, _)| u64::from(*jobs)).sum();
+        Some(JobReports { started: queue.finished + in_hand, finished: queue.finished })
+    }
+}
+
+/// The processes of the network as workers.
+pub(crate) struct Workers {
+    coordinator: Handle,
+}
+
+impl Workers {
+    pub(crate) fn new(coordinator: Handle) -> Self {
+        Self { coordinator }
+    }
+}
+
+#[async_trait]
+impl Actuator for Workers {
+    async fn count(&self, _: Option<&AppName>, roles: &[&RoleConfig]) -> Answers<WorkerCount, ActuatorError> {
+        let mut counts = Answers::new();
+        for role in roles {
+            let count = match self.coordinator.processes(role.worker.as_str().into()).await {
+                Ok(Some(process)) => Ok(WorkerCount {
+                    current: process.wanted,
+                    booting: Some(process.wanted.saturating_sub(process.running)),
+                    draining: Some(process.stopping),
+                    drains: true,
+                }),
+                Ok(None) => {
+                    Err(ActuatorError::fatal(format!("`{}` is not a role that we start", role.worker)))
+                }
+                Err(error) => Err(ActuatorError::fatal(error.to_string())),
+            };
+            counts.insert(role.role.clone(), count);
+        }
+        counts
+    }
+
+    async fn apply(&self, _: Option<&AppName>, changes: &[Change<'_>]) -> Answers<(), ActuatorError> {
+        let mut answers = Answers::new();
+        for change in changes {
+            let applied = self.coordinator.scale(change.role.worker.as_str().into(), change.target).await;
+            answers.insert(
+                change.role.role.clone(),
+                applied.map_err(|error| ActuatorError::fatal(error.to_string())),
+            );
+        }
+        answers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(id: &str, in_flight: u32, finished: usize) -> JobReport {
+        let completed = serde_json::json!({"processing": 0.1, "outcome": "completed"});
+        let value = serde_json::json!({"id": id, "role": "resize", "component": "ir/Resize", "queue": "resize.IN",
+            "inport": "IN", "in_flight": in_flight, "completed": vec![completed; finished]});
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn jobs_in_hand_are_those_of_the_latest_reports() {
+        let (mut jobs, now) = (Jobs::default(), Instant::now());
+        let queue = QueueName::from("resize.IN");
+        assert_eq!(jobs.of(&queue, now), None, "nobody reports");
+        jobs.hear(report("a", 2, 0), now);
+        jobs.hear(report("b", 1, 3), now);
+        jobs.hear(report("a", 1, 1), now);
+        assert_eq!(jobs.of(&queue, now), Some(JobReports { started: 6, finished: 4 }));
+    }
+
+    #[test]
+    fn who_died_with_jobs_in_hand_is_forgotten() {
+        let (mut jobs, now) = (Jobs::default(), Instant::now());
+        jobs.hear(report("a", 2, 1), now);
+        let queue = QueueName::from("resize.IN");
+        assert_eq!(jobs.of(&queue, now + SILENCE), Some(JobReports { started: 1, finished: 1 }));
+    }
+}

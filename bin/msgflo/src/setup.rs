@@ -1,0 +1,132 @@
+//! `msgflo setup`: the connections of a graph, made once.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use msgflo_coordinator::{Choice, Connection, Coordinator, Desired, EdgeState, PortRef, Routing};
+use msgflo_core::{Binding, Broker, QueueName, Role};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::Setup;
+use crate::broker::{self, Connected};
+use crate::graphs::{self, Loaded};
+use crate::outcome::{Failure, Outcome, Stop, print};
+use crate::run;
+
+/// How often it is looked whether all is bound.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub(crate) async fn setup(arguments: Setup) -> Outcome {
+    let loaded = Loaded::read(&arguments.graph, true)?;
+    let desired = if arguments.participants {
+        let library = graphs::library(&arguments.library, &arguments.graph)?;
+        loaded.desired(&library, &graphs::choice(&arguments.only, &arguments.library.ignore))?
+    } else {
+        // Nothing is started, so that no library is needed.
+        let everybody: Vec<Role> =
+            loaded.parsed.graph.processes.keys().map(|name| name.as_str().into()).collect();
+        let nodes = everybody.into_iter().filter(|role| !is_binding(&loaded, role));
+        loaded.desired(&Default::default(), &Choice { ignore: nodes.collect(), ..Choice::default() })?
+    };
+    let state = run::state_folder(&run::name(&arguments.graph));
+    let said =
+        broker::chosen(arguments.broker.broker.as_deref()).unwrap_or_else(|| "amqp://localhost".to_owned());
+    let connected = broker::connect(Some(&said), &state, Duration::from_secs(arguments.timeout)).await?;
+    let outcome = if arguments.discover || arguments.participants {
+        discover(&arguments, desired, &connected).await
+    } else {
+        by_convention(&arguments, &desired, &*connected.broker).await
+    };
+    connected.broker.close().await?;
+    outcome
+}
+
+fn is_binding(loaded: &Loaded, role: &Role) -> bool {
+    let process = loaded.parsed.graph.processes.get(role.as_str());
+    process.is_some_and(|process| matches!(process.component.as_str(), "msgflo/RoundRobin" | "msgflo/PubSub"))
+}
+
+/// Binds queues called `role.PORT`.
+async fn by_convention(arguments: &Setup, desired: &Desired, broker: &dyn Broker) -> Outcome {
+    for connection in &desired.connections {
+        broker.add_binding(&conventional(connection)).await?;
+        say(connection)?;
+    }
+    if arguments.forever {
+        run::stop_asked().await?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Binds what participants announce, until all is bound or the time is over.
+async fn discover(arguments: &Setup, desired: Desired, connected: &Connected) -> Outcome {
+    let connections = desired.connections.clone();
+    let stop = CancellationToken::new();
+    let mut coordinator =
+        Coordinator::start(run::options(connected, desired, &arguments.forward)?, stop.clone()).await?;
+    let handle = coordinator.handle();
+    let deadline = Instant::now() + Duration::from_secs(arguments.timeout);
+    let outcome = loop {
+        let status = handle.status().await?;
+        let open: Vec<_> = status.edges.iter().filter(|edge| edge.state != EdgeState::Bound).collect();
+        if open.is_empty() {
+            connections.iter().try_for_each(say)?;
+            break Ok(ExitCode::SUCCESS);
+        }
+        if Instant::now() >= deadline {
+            let reasons = open.iter().map(|edge| {
+                format!(
+                    "  {} -> {}: {}",
+                    edge.source,
+                    edge.target,
+                    edge.reason.as_deref().unwrap_or("no answer")
+                )
+            });
+            let message =
+                format!("not everything could be connected:\n{}", reasons.collect::<Vec<_>>().join("\n"));
+            break Err(Stop::failed(
+                Failure::new(message).help("start what is missing, or say a longer --timeout"),
+            ));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            ended = coordinator.ended() => ended?,
+        }
+    };
+    if arguments.forever && outcome.is_ok() {
+        run::stop_asked().await?;
+    }
+    stop.cancel();
+    coordinator.ended().await?;
+    outcome
+}
+
+fn conventional(connection: &Connection) -> Binding {
+    let (source, target) = (queue(&connection.source), queue(&connection.target));
+    match &connection.routing {
+        Routing::PubSub => Binding::PubSub { source, target },
+        Routing::RoundRobin { deadletter } => {
+            Binding::RoundRobin { source, target, deadletter: deadletter.as_ref().map(queue) }
+        }
+    }
+}
+
+fn queue(end: &PortRef) -> QueueName {
+    QueueName::conventional(&end.role, &end.port)
+}
+
+/// A line a binding, in the form that scripts read.
+fn say(connection: &Connection) -> Result<(), Stop> {
+    let Connection { source, target, routing } = connection;
+    match routing {
+        Routing::PubSub => print(format_args!("PUBSUB: \t {source} -> {target}")),
+        Routing::RoundRobin { deadletter } => {
+            print(format_args!("ROUNDROBIN:\t {source} -> {target}"))?;
+            match deadletter {
+                Some(deadletter) => print(format_args!("DEADLETTER:\t {target} -> {deadletter}")),
+                None => Ok(()),
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! `msgflo status`: what a running network is doing.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::arguments::Status;
+use crate::outcome::{Failure, Outcome, Stop, because, print_json, write_out};
+
+/// How long the answer is waited for.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+pub(crate) async fn status(arguments: Status) -> Outcome {
+    let url = format!("{}/api/status", arguments.url.trim_end_matches('/'));
+    let away = |error: reqwest::Error| {
+        let message = format!("no network answers at {}: {}", arguments.url, because(&error));
+        Stop::failed(
+            Failure::new(message).help("is `msgflo run` running? it prints its URL; say it with --url"),
+        )
+    };
+    let client = reqwest::Client::builder().timeout(DEADLINE).build().map_err(away)?;
+    let answer = client.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(away)?;
+    let status: Value = answer.json().await.map_err(away)?;
+    if arguments.json {
+        print_json(&status)?;
+    } else {
+        write_out(|out| out.write_all(table(&status).as_bytes()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The status for people.
+fn table(status: &Value) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{} on {}\n", word(&status["network"]), word(&status["broker"]));
+    let mut rows =
+        vec![["ROLE", "STATE", "PROCESSES", "RESTARTS", "READY", "CONSUMERS", "COMPONENT"].map(String::from)];
+    for node in list(&status["nodes"]) {
+        let process = &node["process"];
+        let processes = match process["wanted"].as_u64() {
+            Some(wanted) => format!("{}/{wanted}", process["running"]),
+            None => "-".to_owned(),
+        };
+        let total = |key: &str| {
+            let known: Vec<u64> = list(&node["queues"]).filter_map(|queue| queue[key].as_u64()).collect();
+            if known.is_empty() { "-".to_owned() } else { known.iter().sum::<u64>().to_string() }
+        };
+        rows.push([
+            word(&node["role"]),
+            word(&node["state"]),
+            processes,
+            process["restarts"].as_u64().map_or_else(|| "-".to_owned(), |restarts| restarts.to_string()),
+            total("ready"),
+            total("consumers"),
+            word(&node["component"]),
+        ]);
+    }
+    align(&mut text, &rows);
+    text.push('\n');
+    let mut rows = Vec::new();
+    for edge in list(&status["edges"]) {
+        let reason = edge["reason"].as_str().unwrap_or_default().to_owned();
+        rows.push([
+            word(&edge["source"]),
+            "->".to_owned(),
+            word(&edge["target"]),
+            word(&edge["state"]),
+            reason,
+        ]);
+    }
+    align(&mut text, &rows);
+    for node in list(&status["nodes"]) {
+        let exit = &node["process"]["last_exit"];
+        if let Some(how) = exit["status"].as_str() {
+            let _ = writeln!(text, "\n{} ended last with {how}:", word(&node["role"]));
+            for line in list(&exit["output"]) {
+                let _ = writeln!(text, "  {}", word(line));
+            }
+        }
+    }
+    for role in list(&status["scaling"]["roles"]) {
+        let decision = &role["decision"];
+        if let Some(target) = decision["target"].as_u64() {
+            let _ = writeln!(text, "\n{} is scaled to {target}", word(&role["role"]));
+        }
+    }
+    text
+}
+
+fn align<const N: usize>(text: &mut String, rows: &[[String; N]]) {
+    let widths: [usize; N] = std::array::from_fn(|column| {
+        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+    });
+    for row in rows {
+        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
+    }
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
