@@ -16,3 +16,15 @@ pub(crate) fn free<const N: usize>() -> Result<[u16; N]> {
     }
     Ok(ports)
 }
+
+/// Two ports that nobody listened on a moment ago, the second one `distance` above the first.
+pub(crate) fn free_pair(distance: u16) -> Result<[u16; 2]> {
+    loop {
+        let [first] = free()?;
+        if let Some(second) = first.checked_add(distance)
+            && TcpListener::bind((Ipv4Addr::LOCALHOST, second)).is_ok()
+        {
+            return Ok([first, second]);
+        }
+    }
+}

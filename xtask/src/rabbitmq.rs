@@ -35,7 +35,9 @@ impl RabbitMq {
     /// Starts one, and returns when it serves.
     pub(crate) fn start(guard: &Guard) -> Result<Self> {
         let folder = guard.folder("rabbitmq")?;
-        let [amqp, management, epmd, distribution] = ports::free()?;
+        // As far apart as by default, 5672 and 15672: so one is found from the other.
+        let [amqp, management] = ports::free_pair(10_000)?;
+        let [epmd, distribution] = ports::free()?;
         let write = |name: &str, text: &str| {
             let path = folder.join(name);
             fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
