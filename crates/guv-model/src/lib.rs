@@ -16,6 +16,7 @@
 //! let observation = Observation {
 //!     queue: QueueSample { ready: Some(80), unacknowledged: Some(20), ..QueueSample::default() },
 //!     workers: Some(WorkerCount::running(3)),
+//!     platform_limit: None,
 //! };
 //! let decision = state.step(role, &observation, Timestamp::from_unix_seconds(1_700_000_000));
 //! assert_eq!(decision.target, Some(27));

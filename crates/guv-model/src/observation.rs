@@ -66,4 +66,6 @@ pub struct Observation {
     pub queue: QueueSample,
     /// The workers; `None` when nothing can tell.
     pub workers: Option<WorkerCount>,
+    /// The most workers that the platform runs, where it has refused more not long ago.
+    pub platform_limit: Option<u32>,
 }

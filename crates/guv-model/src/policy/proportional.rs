@@ -9,6 +9,8 @@
 //! guv. They are computed in whole nanoseconds, so that a quotient that is a whole number is not rounded up by
 //! an error in its last digit. What the original does not have are the cases in which a number is not known.
 
+use std::cmp::Ordering;
+
 use crate::{
     Action, Decision, Estimate, InFlight, Inputs, Limit, Observation, Parameters, Reason, RoleConfig,
     Timestamp,
@@ -23,11 +25,14 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Decision {
     let in_flight = InFlight::of(&observation.queue, observation.workers, role.concurrency);
-    let parameters = role.parameters();
+    let mut parameters = role.parameters();
+    let platform_limit = observation.platform_limit.filter(|limit| *limit < parameters.limits.maximum);
+    parameters.limits.maximum = platform_limit.unwrap_or(parameters.limits.maximum);
     let mut limits = Vec::new();
     let estimate = observation.queue.ready.map(|ready| {
         let jobs = ready.saturating_add(in_flight.jobs().unwrap_or(0));
-        let estimate = estimate(jobs, &parameters, &mut limits);
+        let estimate = estimate(jobs, &parameters);
+        limits.extend(limit_met(&estimate, platform_limit));
         release_one_by_one(estimate, ready, in_flight, observation, &parameters, &mut limits)
     });
     if estimate.is_some() && !role.target_within_reach {
@@ -66,19 +71,25 @@ pub(super) fn decide(
 }
 
 /// How many workers so many jobs need, within the role's limits.
-fn estimate(jobs: u64, parameters: &Parameters, limits: &mut Vec<Limit>) -> Estimate {
+fn estimate(jobs: u64, parameters: &Parameters) -> Estimate {
     let turns = jobs.div_ceil(u64::from(parameters.concurrency.get()));
     let work = u128::from(turns).saturating_mul(parameters.processing.as_nanos());
     // The available time is at least the processing time, and that is positive in a checked configuration.
     let needed = work.div_ceil(parameters.available.as_nanos().max(1));
     let needed = u64::try_from(needed).unwrap_or(u64::MAX);
     let workers = parameters.limits.bound(u32::try_from(needed).unwrap_or(u32::MAX));
-    if needed > u64::from(workers) {
-        limits.push(Limit::Maximum { workers });
-    } else if needed < u64::from(workers) {
-        limits.push(Limit::Minimum { workers });
-    }
     Estimate { jobs, turns, needed, workers }
+}
+
+/// The limit that keeps an estimate from what is needed.
+fn limit_met(estimate: &Estimate, platform_limit: Option<u32>) -> Option<Limit> {
+    let workers = estimate.workers;
+    match (estimate.needed.cmp(&u64::from(workers)), platform_limit) {
+        (Ordering::Equal, _) => None,
+        (Ordering::Less, _) => Some(Limit::Minimum { workers }),
+        (Ordering::Greater, Some(_)) => Some(Limit::Platform { workers }),
+        (Ordering::Greater, None) => Some(Limit::Maximum { workers }),
+    }
 }
 
 /// Lets workers go although the bound on the jobs in flight says that all may be busy.

@@ -114,7 +114,7 @@ fn decide(role: &RoleConfig, window: &[u32], ready: u64, in_flight: u64, current
     let mut past = EstimateWindow::new(window.len());
     past.extend(window.iter().copied());
     let queue = QueueSample { ready: Some(ready), unacknowledged: Some(in_flight), ..QueueSample::default() };
-    let observation = Observation { queue, workers: current.map(WorkerCount::running) };
+    let observation = Observation { queue, workers: current.map(WorkerCount::running), platform_limit: None };
     role.policy.decide(role, &past, &observation, Timestamp::from_unix_seconds(1))
 }
 
@@ -158,15 +158,17 @@ proptest! {
         unacknowledged in proptest::option::of(any::<u64>()),
         consumers in proptest::option::of(any::<u32>()),
         workers in proptest::option::of((0u32..300, any::<bool>())),
+        platform_limit in proptest::option::of(0u32..300),
     ) {
         let role = numbers.role();
         let queue = QueueSample { ready, unacknowledged, consumers, ..QueueSample::default() };
         let workers = workers.map(|(current, drains)| WorkerCount { drains, ..WorkerCount::running(current) });
-        let observation = Observation { queue, workers };
+        let observation = Observation { queue, workers, platform_limit };
         let decision = role.policy.decide(&role, &EstimateWindow::new(4), &observation, Timestamp::from_unix_seconds(1));
         if let Some(target) = decision.target {
-            prop_assert!(target <= numbers.maximum);
-            prop_assert!(target >= numbers.minimum.min(numbers.maximum));
+            let maximum = numbers.maximum.min(platform_limit.unwrap_or(u32::MAX));
+            prop_assert!(target <= maximum);
+            prop_assert!(target >= numbers.minimum.min(maximum));
         }
         if ready.is_none() {
             prop_assert_eq!(decision.target, None);
@@ -179,7 +181,7 @@ proptest! {
         let role = numbers.role();
         let observe = |unacknowledged, consumers| {
             let queue = QueueSample { ready: Some(ready), unacknowledged, consumers, ..QueueSample::default() };
-            let observation = Observation { queue, workers: Some(WorkerCount::running(current)) };
+            let observation = Observation { queue, workers: Some(WorkerCount::running(current)), platform_limit: None };
             let none = EstimateWindow::new(0);
             role.policy.decide(&role, &none, &observation, Timestamp::from_unix_seconds(1)).target.unwrap_or(current)
         };

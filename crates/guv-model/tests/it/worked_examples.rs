@@ -8,7 +8,8 @@ use guv_model::{
 /// The role `my` with these keys. A deadline out of reach is let pass, as it is when running.
 fn role(keys: &str) -> RoleConfig {
     let text = format!("my: {{{keys}}}");
-    let (config, _) = Config::parse(&text, &Environment::default(), &["p:60".to_owned()]).runnable().expect(keys);
+    let (config, _) =
+        Config::parse(&text, &Environment::default(), &["p:60".to_owned()]).runnable().expect(keys);
     config.roles.into_iter().next().expect("one role")
 }
 
@@ -19,7 +20,12 @@ fn counted(messages: u64) -> QueueSample {
 fn decide(role: &RoleConfig, window: &[u32], queue: QueueSample, workers: Option<WorkerCount>) -> Decision {
     let mut past = EstimateWindow::new(window.len());
     past.extend(window.iter().copied());
-    role.policy.decide(role, &past, &Observation { queue, workers }, Timestamp::from_unix_seconds(1))
+    role.policy.decide(
+        role,
+        &past,
+        &Observation { queue, workers, platform_limit: None },
+        Timestamp::from_unix_seconds(1),
+    )
 }
 
 /// The examples of the original guv. Some of them write `p:60` without a space, which makes it a key of that name
@@ -95,7 +101,11 @@ fn each_reason_is_told_in_words_and_numbers() {
 fn nothing_known_changes_nothing_and_is_not_remembered() {
     let role = role("min: 0, max: 10");
     let mut state = RoleState::new(4);
-    let blind = Observation { queue: QueueSample::default(), workers: Some(WorkerCount::running(7)) };
+    let blind = Observation {
+        queue: QueueSample::default(),
+        workers: Some(WorkerCount::running(7)),
+        platform_limit: None,
+    };
     let decision = state.step(&role, &blind, Timestamp::from_unix_seconds(1));
     assert_eq!(
         (decision.action, decision.target, decision.reason),
@@ -148,9 +158,24 @@ fn a_lower_maximum_binds_what_is_remembered() {
     let seen = |messages, workers| Observation {
         queue: counted(messages),
         workers: Some(WorkerCount::running(workers)),
+        platform_limit: None,
     };
     assert_eq!(state.step(&crowded, &seen(10_000, 0), at).target, Some(40));
     let smaller = role("min: 0, max: 4");
     state.reconfigure(4, smaller.limits);
     assert_eq!(state.step(&smaller, &seen(0, 40), at).target, Some(4));
+}
+
+#[test]
+fn a_limit_of_the_platform_binds_like_a_maximum_and_is_named() {
+    let role = role("min: 0, max: 40");
+    let observation = Observation {
+        queue: counted(10_000),
+        workers: Some(WorkerCount::running(10)),
+        platform_limit: Some(10),
+    };
+    let decision =
+        role.policy.decide(&role, &EstimateWindow::new(4), &observation, Timestamp::from_unix_seconds(1));
+    assert_eq!((decision.action, decision.target), (Action::Keep, None));
+    assert_eq!(decision.limits, [Limit::Platform { workers: 10 }]);
 }

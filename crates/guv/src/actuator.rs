@@ -1,0 +1,102 @@
+//! The contract of an actuator.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use guv_model::{AppName, RoleConfig, WorkerCount};
+
+use crate::{Answers, BoxError};
+
+/// Runs workers: says how many there are, and changes that.
+///
+/// Both calls are made for the roles of one application at a time, and each role has an answer of its own. They
+/// are dropped when the governor's patience ends.
+#[async_trait]
+pub trait Actuator: Send + Sync {
+    /// Whether this actuator can serve the role; called when a configuration is taken into force. A role is
+    /// given to the first actuator of the registry that accepts it.
+    ///
+    /// # Errors
+    /// Says what is missing and what to do.
+    fn accepts(&self, role: &RoleConfig) -> Result<(), String> {
+        let _ = role;
+        Ok(())
+    }
+
+    /// How many workers each role has, called in every cycle, in a dry run too. It must not change anything.
+    ///
+    /// The governor compares what it wants with this, so that changes made by others are seen.
+    async fn count(
+        &self,
+        app: Option<&AppName>,
+        roles: &[&RoleConfig],
+    ) -> Answers<WorkerCount, ActuatorError>;
+
+    /// Makes the number of workers what each change says, in one batch where the platform can; never called in
+    /// a dry run, never with two changes of one role, never with none.
+    ///
+    /// `Ok` means that the platform has accepted the change, not that the workers are up. It must be idempotent:
+    /// a change may come again in the next cycle.
+    async fn apply(&self, app: Option<&AppName>, changes: &[Change<'_>]) -> Answers<(), ActuatorError>;
+}
+
+/// A number of workers to be made so.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// The role.
+    pub role: &'a RoleConfig,
+    /// Workers now, where known.
+    pub current: Option<u32>,
+    /// Workers wanted.
+    pub target: u32,
+}
+
+/// Why a count or a change failed; it tells the governor what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ActuatorError {
+    /// It may work later: the platform was away, or has had enough requests.
+    #[error("{what}")]
+    Retry {
+        /// What happened.
+        what: String,
+        /// How long the application is to be left alone; `None` means until the next cycle.
+        after: Option<Duration>,
+        /// Why.
+        source: Option<BoxError>,
+    },
+    /// The platform does not run so many. The governor asks for no more than this for a while.
+    #[error("the platform runs at most {limit} workers of this role: {what}")]
+    Limit {
+        /// The most that it runs.
+        limit: u32,
+        /// What it said.
+        what: String,
+    },
+    /// The batch was refused because of another role in it; it can be sent again at once without that one.
+    #[error("refused together with another role of the same request")]
+    Bystander,
+    /// It will not work until somebody changes something: the credentials, the configuration, the platform.
+    #[error("{what}")]
+    Fatal {
+        /// What happened, and what to do.
+        what: String,
+        /// Why.
+        source: Option<BoxError>,
+    },
+    /// The actuator gave no answer for this role.
+    #[error("the actuator gave no answer for this role")]
+    NoAnswer,
+}
+
+impl ActuatorError {
+    /// It may work in the next cycle.
+    pub fn retry(what: impl Into<String>) -> Self {
+        Self::Retry { what: what.into(), after: None, source: None }
+    }
+
+    /// It will not work until somebody changes something.
+    pub fn fatal(what: impl Into<String>) -> Self {
+        Self::Fatal { what: what.into(), source: None }
+    }
+}

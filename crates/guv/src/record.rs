@@ -1,0 +1,93 @@
+//! What happened to one role in one cycle, and who keeps it.
+
+use async_trait::async_trait;
+use guv_model::{AppName, Decision, Role, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::BoxError;
+
+/// A decision and what became of it. It holds every input, so that it can be replayed, and no secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The number of the cycle, from 1 since the start.
+    pub cycle: u64,
+    /// When the decision was made.
+    pub at: Timestamp,
+    /// The role.
+    pub role: Role,
+    /// The application that its workers belong to.
+    pub app: Option<AppName>,
+    /// What was decided, and from what.
+    pub decision: Decision,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// There was nothing to change.
+    Unchanged,
+    /// The platform has accepted so many workers.
+    Applied {
+        /// The number accepted; less than decided where the platform has a limit.
+        workers: u32,
+    },
+    /// So many workers would have been asked for, had this not been a dry run.
+    Planned {
+        /// The number.
+        workers: u32,
+    },
+    /// The source could tell nothing, so nothing was changed.
+    Blind {
+        /// Why, causes included.
+        error: String,
+    },
+    /// The workers could not be counted or changed.
+    Failed {
+        /// Why, causes included.
+        error: String,
+    },
+}
+
+impl Outcome {
+    /// The error, where it is one.
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Blind { error } | Self::Failed { error } => Some(error),
+            Self::Unchanged | Self::Applied { .. } | Self::Planned { .. } => None,
+        }
+    }
+}
+
+/// Keeps records: a history, a log, a metrics service.
+#[async_trait]
+pub trait Recorder: Send + Sync {
+    /// Keeps the records of one cycle, one for each role. It is awaited before the next cycle begins, no longer
+    /// than the governor's patience; a failure is logged and stops nothing.
+    async fn record(&self, records: &[std::sync::Arc<Record>]) -> Result<(), RecordError>;
+}
+
+/// Records could not be kept.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct RecordError {
+    /// What could not be done, and where.
+    pub what: String,
+    /// Why.
+    pub source: Option<BoxError>,
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,1 @@
+//! The governor and its adapters from outside.
