@@ -156,7 +156,7 @@ impl<'t> Resolver<'t> {
     fn export(&mut self, export: Export<'t>) -> (PortName, ExportedPort, Span) {
         let process = self.node(&export.node);
         let port = ExportedPort { process, port: self.port_name(export.port), metadata: Metadata::new() };
-        (self.port_name(export.public), port, export.span)
+        (self.port_name(export.public), port, export.node.span)
     }
 
     fn port_name(&self, name: &str) -> PortName {

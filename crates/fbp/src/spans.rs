@@ -12,6 +12,7 @@ use crate::{Graph, language};
 pub struct Spans {
     pub(crate) nodes: IndexMap<NodeName, NodeSpans>,
     pub(crate) connections: Vec<ConnectionSpans>,
+    /// The nodes of exported ports, by public name.
     pub(crate) inports: IndexMap<PortName, Span>,
     pub(crate) outports: IndexMap<PortName, Span>,
 }
@@ -68,7 +69,7 @@ impl Spans {
         self.connections.get(index)
     }
 
-    /// Where a part of the graph stands.
+    /// Where a part of the graph stands; for an exported port, where its node does.
     pub fn locate(&self, place: &Place) -> Option<Span> {
         match place {
             Place::Node(name) => self.node(name.as_str()).map(|node| node.name),

@@ -76,7 +76,6 @@ pub(crate) struct Export<'t> {
     pub(crate) node: NodeRef<'t>,
     pub(crate) port: &'t str,
     pub(crate) public: &'t str,
-    pub(crate) span: Span,
 }
 
 /// Splits the text into its items. A statement that cannot be read is reported and skipped to the end of its line.
@@ -133,14 +132,12 @@ fn statement<'t>(input: &mut Input<'t>) -> Parsed<Item<'t>> {
 }
 
 fn export<'t>(input: &mut Input<'t>) -> Parsed<Export<'t>> {
-    let start = input.current_token_start();
     let node = expect("a node", node).parse_next(input)?;
     expect("`.` and a port", literal(".")).parse_next(input)?;
     let port = expect("the name of a port", port_name).parse_next(input)?;
     expect("`:` and the public name", literal(":")).parse_next(input)?;
     let public = expect("the public name", port_name).parse_next(input)?;
-    let span = Span { start, end: input.previous_token_end() };
-    Ok(Export { node, port, public, span })
+    Ok(Export { node, port, public })
 }
 
 /// The optional comma and comment behind a statement.

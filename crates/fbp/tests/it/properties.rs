@@ -235,4 +235,20 @@ proptest! {
         prop_assert_eq!(&parsed, &graph);
         prop_assert_eq!(to_json(&parsed), text, "the order is kept");
     }
+
+    #[test]
+    fn a_difference_leads_to_the_target(from in graph(anything(), false), to in graph(anything(), false)) {
+        prop_assert_eq!(fbp::diff(&from, &from), &[]);
+        let mut changed = from.clone();
+        fbp::diff(&from, &to).iter().for_each(|change| changed.apply(change));
+        let rest = fbp::diff(&changed, &to);
+        prop_assert_eq!(rest, &[]);
+        let sorted = |graph: &Graph| {
+            let mut graph = graph.clone();
+            graph.connections.sort_by_key(|connection| format!("{connection:?}"));
+            graph.groups.sort_by_key(|group| format!("{group:?}"));
+            graph
+        };
+        prop_assert_eq!(sorted(&changed), sorted(&to));
+    }
 }
