@@ -206,22 +206,20 @@ impl Reader<'_> {
     async fn run(mut self) -> io::Result<()> {
         let mut assembler = Assembler::default();
         let mut commands: Vec<(ChannelId, Command)> = Vec::new();
-        let mut failed = false;
         loop {
             let fault = self.decode(&mut assembler, &mut commands);
+            let failed = fault.is_some();
             let backlog = self.shared.with(|broker, now| {
                 for (channel, command) in commands.drain(..) {
                     broker.handle(self.id, channel, command, now);
                 }
                 if let Some(exception) = fault {
-                    failed = true;
                     broker.fail(self.id, exception, now);
                 }
                 broker.backlog(self.id)
             });
             if failed {
-                // What follows cannot be understood; the writer tells the client and hangs up.
-                return self.ignore_the_rest().await;
+                return self.until_closed().await;
             }
             if backlog >= WINDOW {
                 self.wait_for_room().await;
@@ -243,7 +241,7 @@ impl Reader<'_> {
                 () = self.stop.cancelled() => {
                     let farewell = Exception::forced("the broker shuts down");
                     self.shared.with(|broker, now| broker.fail(self.id, farewell, now));
-                    return self.until_closed(&mut assembler).await;
+                    return self.until_closed().await;
                 }
             };
             if size == 0 {
@@ -279,17 +277,22 @@ impl Reader<'_> {
 
     async fn wait_for_room(&self) {
         while self.shared.with(|broker, _| broker.backlog(self.id)) >= WINDOW {
-            self.signals.taken.notified().await;
+            tokio::select! {
+                () = self.signals.taken.notified() => {}
+                () = self.stop.cancelled() => return,
+            }
         }
     }
 
-    /// After our connection.close: hears only close and close-ok, for a while.
-    async fn until_closed(mut self, assembler: &mut Assembler) -> io::Result<()> {
+    /// After our connection.close: hears only close and close-ok, for a while. What cannot be understood is skipped,
+    /// since the fault may have been one in the framing.
+    async fn until_closed(mut self) -> io::Result<()> {
+        let mut assembler = Assembler::default();
         let mut commands = Vec::new();
         let closing = async {
             loop {
-                if self.decode(assembler, &mut commands).is_some() {
-                    return Ok(());
+                if self.decode(&mut assembler, &mut commands).is_some() {
+                    self.buffer.clear();
                 }
                 self.shared.with(|broker, now| {
                     for (channel, command) in commands.drain(..) {
@@ -302,19 +305,6 @@ impl Reader<'_> {
             }
         };
         timeout(CLOSE_DEADLINE, closing).await.unwrap_or(Ok(()))
-    }
-
-    /// After a fault in the frames: nothing more can be understood.
-    async fn ignore_the_rest(mut self) -> io::Result<()> {
-        let ignoring = async {
-            loop {
-                self.buffer.clear();
-                if self.read.read_buf(&mut self.buffer).await? == 0 {
-                    return Ok(());
-                }
-            }
-        };
-        timeout(CLOSE_DEADLINE, ignoring).await.unwrap_or(Ok(()))
     }
 }
 

@@ -125,6 +125,8 @@ impl Broker {
             channel.unacked.insert(tag, Unacked { queue: id, entry, consumer: None });
         }
         self.touch(id);
+        // Another message is the head now, and may be over its time.
+        self.mark_dirty(id);
         self.send(at.connection, Output::Got { channel: at.channel, tag, redelivered, remaining, message });
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use super::arguments::Overflow;
 use super::channel_value::Unacked;
 use super::connection::{Life, WINDOW};
 use super::dead_letter::Reason;
@@ -15,6 +16,7 @@ impl Broker {
         if self.expire_queue(id) {
             return;
         }
+        self.drop_overflow(id);
         loop {
             self.expire_heads(id);
             match self.queues.get(id.0) {
@@ -115,6 +117,17 @@ impl Broker {
         let now = self.now;
         while let Some(entry) = self.queues.get_mut(id.0).and_then(|queue| queue.pop_expired(now)) {
             self.drop_entry(id, entry, Reason::Expired);
+        }
+    }
+
+    /// Takes messages from the head while there are more than the queue may hold.
+    pub(super) fn drop_overflow(&mut self, id: QueueId) {
+        let over = |queue: &&mut super::Queue| {
+            queue.arguments().overflow == Overflow::DropHead && queue.is_over_limit()
+        };
+        while let Some(entry) = self.queues.get_mut(id.0).filter(over).and_then(super::Queue::pop) {
+            self.drop_entry(id, entry, Reason::MaxLength);
+            self.mark_dirty(id);
         }
     }
 

@@ -33,6 +33,8 @@ mod names;
 mod publish;
 mod queue;
 mod queue_commands;
+#[cfg(test)]
+mod simulation;
 mod topic;
 mod transaction;
 mod value;

@@ -60,7 +60,11 @@ impl Broker {
         if queues.is_empty() && mandatory {
             self.send(at.connection, Output::Return { channel: at.channel, message: message.clone() });
         }
-        queues.into_iter().fold(true, |taken, id| self.enqueue(id, message) && taken)
+        let mut taken = true;
+        for id in queues {
+            taken &= self.enqueue(id, message);
+        }
+        taken
     }
 
     /// Checks what the broker acts on in the properties.
@@ -159,10 +163,7 @@ impl Broker {
         };
         let expires = entry.expires.is_some();
         queue.push(entry);
-        while let Some(queue) = self.queues.get_mut(id.0).filter(|queue| queue.is_over_limit()) {
-            let Some(entry) = queue.pop() else { break };
-            self.drop_entry(id, entry, Reason::MaxLength);
-        }
+        self.drop_overflow(id);
         self.touch(id);
         if expires {
             self.mark_dirty(id);

@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use lapin::message::Delivery;
-use lapin::options::{BasicConsumeOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer};
-use msgflo_broker::{Handle, Options, Server};
+use lapin::message::{BasicGetMessage, Delivery};
+use lapin::options::{
+    BasicConsumeOptions, BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
+    QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{
+    BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Consumer, ErrorKind,
+    ExchangeKind,
+};
+use msgflo_broker::{Handle, Options, QueueInfo, Server};
 
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,22 +34,66 @@ pub(crate) async fn channel(broker: &Handle) -> (Connection, Channel) {
 }
 
 pub(crate) async fn declare(channel: &Channel, queue: &str) {
+    declare_with(channel, queue, FieldTable::default()).await;
+}
+
+pub(crate) async fn declare_with(channel: &Channel, queue: &str, arguments: FieldTable) {
     channel
-        .queue_declare(queue.into(), QueueDeclareOptions::default(), FieldTable::default())
+        .queue_declare(queue.into(), QueueDeclareOptions::default(), arguments)
         .await
         .expect("a new queue");
 }
 
+pub(crate) async fn declare_exchange(channel: &Channel, exchange: &str, kind: ExchangeKind) {
+    channel
+        .exchange_declare(exchange.into(), kind, ExchangeDeclareOptions::default(), FieldTable::default())
+        .await
+        .expect("a new exchange");
+}
+
+pub(crate) async fn bind(channel: &Channel, queue: &str, exchange: &str, key: &str) {
+    bind_with(channel, queue, exchange, key, FieldTable::default()).await;
+}
+
+pub(crate) async fn bind_with(
+    channel: &Channel,
+    queue: &str,
+    exchange: &str,
+    key: &str,
+    arguments: FieldTable,
+) {
+    channel
+        .queue_bind(queue.into(), exchange.into(), key.into(), QueueBindOptions::default(), arguments)
+        .await
+        .expect("a new binding");
+}
+
+pub(crate) fn arguments(entries: &[(&str, AMQPValue)]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (key, value) in entries {
+        table.insert((*key).into(), value.clone());
+    }
+    table
+}
+
+pub(crate) fn text(text: &str) -> AMQPValue {
+    AMQPValue::LongString(text.into())
+}
+
 /// Publishes to a queue by the default exchange.
 pub(crate) async fn publish(channel: &Channel, queue: &str, body: &[u8]) -> Confirmation {
+    publish_to(channel, "", queue, body, BasicProperties::default()).await
+}
+
+pub(crate) async fn publish_to(
+    channel: &Channel,
+    exchange: &str,
+    key: &str,
+    body: &[u8],
+    properties: BasicProperties,
+) -> Confirmation {
     channel
-        .basic_publish(
-            "".into(),
-            queue.into(),
-            BasicPublishOptions::default(),
-            body,
-            BasicProperties::default(),
-        )
+        .basic_publish(exchange.into(), key.into(), BasicPublishOptions::default(), body, properties)
         .await
         .expect("the publish goes out")
         .await
@@ -67,4 +117,48 @@ pub(crate) async fn next(consumer: &mut Consumer) -> Delivery {
         .expect("a delivery in time")
         .expect("the consumer lives")
         .expect("a delivery")
+}
+
+/// Gets a message and keeps it unacknowledged.
+pub(crate) async fn get(channel: &Channel, queue: &str) -> Option<BasicGetMessage> {
+    channel.basic_get(queue.into(), BasicGetOptions::default()).await.expect("the queue exists")
+}
+
+/// Gets everything that waits in a queue, acknowledged.
+pub(crate) async fn drain(channel: &Channel, queue: &str) -> Vec<Vec<u8>> {
+    let mut bodies = Vec::new();
+    while let Some(message) =
+        channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await.expect("the queue exists")
+    {
+        bodies.push(message.delivery.data);
+    }
+    bodies
+}
+
+/// Waits until a queue is as it should be.
+pub(crate) async fn until(broker: &Handle, queue: &str, wanted: impl Fn(Option<QueueInfo>) -> bool) {
+    let waiting = async {
+        let mut depth = broker.watch_depth(queue);
+        loop {
+            depth.depth();
+            if wanted(broker.queue(queue)) {
+                return;
+            }
+            assert!(depth.changed().await, "the broker ended");
+        }
+    };
+    if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
+        panic!("{queue} stayed as {:?}", broker.queue(queue));
+    }
+}
+
+/// The reply code of a refusal.
+pub(crate) fn code<T>(result: Result<T, lapin::Error>) -> u16 {
+    match result {
+        Ok(_) => panic!("expected a refusal"),
+        Err(error) => match error.kind() {
+            ErrorKind::ProtocolError(error) => error.get_id(),
+            other => panic!("expected a refusal by the broker, got {other:?}"),
+        },
+    }
 }
