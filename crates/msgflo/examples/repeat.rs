@@ -1,6 +1,6 @@
 //! The least participant: sends what it gets.
 //!
-//! `cargo run -p msgflo --example repeat -- --role repeat --broker amqp://localhost`
+//! `cargo run -p msgflo --bin msgflo-repeat -- --role repeat --broker amqp://localhost`
 
 use std::process::ExitCode;
 

@@ -70,9 +70,14 @@ async fn serve(participants: Vec<Participant>) -> Result<ExitCode, Error> {
     Ok(signal.map_or(ExitCode::SUCCESS, crate::signals::Signal::exit_code))
 }
 
+/// What is logged unless `RUST_LOG` says otherwise. The AMQP library calls the usual end of a connection an error; what
+/// matters of it, the transport tells.
+const LOG: &str = "info,lapin=off";
+
 /// Makes the log visible, unless the program has a log of its own.
 fn log_to_stderr() {
-    let filter = EnvFilter::builder().with_default_directive(tracing::Level::INFO.into()).from_env_lossy();
+    let said = std::env::var("RUST_LOG").ok().filter(|filter| !filter.is_empty());
+    let filter = EnvFilter::builder().parse_lossy(said.as_deref().unwrap_or(LOG));
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
