@@ -50,12 +50,11 @@ impl Loaded {
         };
         match parsed {
             Ok(parsed) => {
-                Problems::warn(path, &text, parsed.warnings.iter().map(problem).collect());
+                Problems::warn(path, &text, parsed.warnings.iter().map(problem));
                 Ok(Self { path: path.to_owned(), text, parsed })
             }
             Err(error) => {
-                let problems = error.diagnostics().iter().map(problem).collect();
-                Err(Stop::config(Problems::new(path, &text, "is not a graph", problems)))
+                Err(Stop::problems(Problems::errors(path, &text, error.diagnostics().iter().map(problem))))
             }
         }
     }
@@ -79,7 +78,7 @@ impl Loaded {
                 range: span.map_or(0..0, |span| span.start..span.end),
             }
         });
-        Err(Stop::config(Problems::new(&self.path, &self.text, "cannot be run as it is", shown.collect())))
+        Err(Stop::problems(Problems::errors(&self.path, &self.text, shown)))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceCode};
+use miette::{Diagnostic, LabeledSpan, NamedSource, Report, Severity, SourceCode};
 
 /// One thing to say about a text.
 #[derive(Debug)]
@@ -16,10 +16,8 @@ pub(crate) struct Problem {
     pub(crate) range: std::ops::Range<usize>,
 }
 
-/// Everything that is wrong with one text.
-#[derive(Debug)]
+/// What is to be said about one text.
 pub(crate) struct Problems {
-    summary: String,
     problems: Vec<Shown>,
 }
 
@@ -31,43 +29,27 @@ struct Shown {
 }
 
 impl Problems {
-    /// Errors of the text of `file`; `what` is said of it as a whole, as in "is not a graph".
-    pub(crate) fn new(file: &Path, text: &str, what: &str, problems: Vec<Problem>) -> Self {
-        Self::with_severity(file, text, what, problems, Severity::Error)
+    /// Errors of the text of `file`.
+    pub(crate) fn errors(file: &Path, text: &str, problems: impl IntoIterator<Item = Problem>) -> Self {
+        Self::new(file, text, problems, Severity::Error)
     }
 
-    fn with_severity(
-        file: &Path,
-        text: &str,
-        what: &str,
-        problems: Vec<Problem>,
-        severity: Severity,
-    ) -> Self {
-        let name = file.display().to_string();
-        let shown = |problem| Shown { problem, severity, source: NamedSource::new(&name, text.to_owned()) };
-        Self { summary: format!("{name} {what}"), problems: problems.into_iter().map(shown).collect() }
-    }
-
-    /// Says on standard error what is wrong, though it is no reason to stop.
-    pub(crate) fn warn(file: &Path, text: &str, problems: Vec<Problem>) {
-        let shown = Self::with_severity(file, text, "", problems, Severity::Warning);
-        for problem in shown.problems {
-            eprintln!("{:?}", miette::Report::new(problem));
+    /// Says on standard error what is odd, though it is no reason to stop.
+    pub(crate) fn warn(file: &Path, text: &str, problems: impl IntoIterator<Item = Problem>) {
+        for report in Self::new(file, text, problems, Severity::Warning).reports() {
+            eprintln!("{report:?}");
         }
     }
-}
 
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.summary)
+    fn new(file: &Path, text: &str, problems: impl IntoIterator<Item = Problem>, severity: Severity) -> Self {
+        let name = file.display().to_string();
+        let shown = |problem| Shown { problem, severity, source: NamedSource::new(&name, text.to_owned()) };
+        Self { problems: problems.into_iter().map(shown).collect() }
     }
-}
 
-impl std::error::Error for Problems {}
-
-impl Diagnostic for Problems {
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(self.problems.iter().map(|problem| problem as &dyn Diagnostic)))
+    /// One for each problem.
+    pub(crate) fn reports(self) -> Vec<Report> {
+        self.problems.into_iter().map(Report::new).collect()
     }
 }
 

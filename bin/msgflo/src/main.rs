@@ -69,10 +69,10 @@ async fn execute(command: Command) -> Outcome {
     }
 }
 
-/// Logs go to standard error. `MSGFLO_LOG` says how much, as in `MSGFLO_LOG=debug` or `MSGFLO_LOG=msgflo_transports=debug`.
+/// Logs go to standard error. What a client library says of a connection that we report on ourselves is left out. `MSGFLO_LOG` says how much, as in `MSGFLO_LOG=debug` or `MSGFLO_LOG=msgflo_transports=debug`.
 fn log() {
-    let filter =
-        EnvFilter::try_from_env("MSGFLO_LOG").unwrap_or_else(|_| EnvFilter::new("warn,msgflo=info,guv=info"));
+    let filter = EnvFilter::try_from_env("MSGFLO_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,msgflo=info,guv=info,lapin=off"));
     let colours =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use miette::Report;
 
+use crate::located::Problems;
+
 /// What every command returns.
 pub(crate) type Outcome = Result<ExitCode, Stop>;
 
@@ -22,29 +24,36 @@ pub(crate) const INTERRUPTED: u8 = 130;
 #[derive(Debug)]
 pub(crate) struct Stop {
     status: u8,
-    report: Report,
+    reports: Vec<Report>,
 }
 
 impl Stop {
     /// Something that a person has written cannot be used.
     pub(crate) fn config(report: impl Into<Report>) -> Self {
-        Self { status: CONFIG, report: report.into() }
+        Self { status: CONFIG, reports: vec![report.into()] }
+    }
+
+    /// A text that a person has written cannot be used, for each of these reasons.
+    pub(crate) fn problems(problems: Problems) -> Self {
+        Self { status: CONFIG, reports: problems.reports() }
     }
 
     /// What was asked for was not there, or did not work.
     pub(crate) fn failed(error: impl Into<Failure>) -> Self {
-        Self { status: FAILED, report: error.into().into() }
+        Self { status: FAILED, reports: vec![error.into().into()] }
     }
 
     /// What should not happen.
     pub(crate) fn internal(error: impl Into<Failure>) -> Self {
-        Self { status: INTERNAL, report: error.into().into() }
+        Self { status: INTERNAL, reports: vec![error.into().into()] }
     }
 
     /// Says what went wrong.
     pub(crate) fn report(self) -> ExitCode {
-        // If even this cannot be written, there is nobody to tell.
-        let _ = writeln!(io::stderr(), "{:?}", self.report);
+        for report in self.reports {
+            // If even this cannot be written, there is nobody to tell.
+            let _ = writeln!(io::stderr(), "{report:?}");
+        }
         ExitCode::from(self.status)
     }
 }

@@ -31,10 +31,9 @@ pub(crate) fn load(path: &Path, desired: &Desired) -> Result<guv::Config, Stop> 
     let environment = guv::Environment::from_variables(std::env::vars())
         .map_err(|error| Stop::config(Failure::new(error.to_string())))?;
     let loaded = guv::config::load(&file, &text, &environment, &[]).map_err(|error| {
-        let problems = error.diagnostics.iter().map(problem).collect();
-        Stop::config(Problems::new(path, &text, "is not a scaling configuration", problems))
+        Stop::problems(Problems::errors(path, &text, error.diagnostics.iter().map(problem)))
     })?;
-    Problems::warn(path, &text, loaded.remarks.iter().map(problem).collect());
+    Problems::warn(path, &text, loaded.remarks.iter().map(problem));
     for role in &loaded.config.roles {
         let worker = role.worker.as_str();
         if desired.unit_of(&worker.into()).is_none() {
