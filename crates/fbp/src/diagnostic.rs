@@ -72,6 +72,13 @@ impl Diagnostic {
         Self { cause, span, position: lines.position(span.start), help }
     }
 
+    /// Notes it, unless there are more than anybody reads.
+    pub(crate) fn report(cause: Cause, span: Span, lines: &LineIndex<'_>, to: &mut Vec<Self>) {
+        if to.len() < MAX_DIAGNOSTICS {
+            to.push(Self::new(cause, span, lines));
+        }
+    }
+
     /// A few words to write beside the part of the text.
     pub fn label(&self) -> &'static str {
         self.cause.label()

@@ -3,12 +3,14 @@
 //! Law: applying `diff(a, b)` to `a` yields `b`, up to the order of connections between different ends and of groups;
 //! `diff(a, a)` is empty. A renamed node shows as one removed and one added.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 
 use indexmap::IndexMap;
 use serde_json::Value;
 
-use crate::{Connection, Direction, ExportedPort, Graph, Group, NodeName, PortName, Process};
+use crate::{Connection, Direction, Endpoint, ExportedPort, Graph, Group, NodeName, PortName, Process};
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,9 +67,9 @@ pub fn diff(from: &Graph, to: &Graph) -> Vec<Change> {
     if from.case_sensitive != to.case_sensitive {
         changes.push(Change::CaseSensitive { to: to.case_sensitive });
     }
-    let removed = without(&from.connections, &to.connections);
+    let removed = without(&from.connections, &to.connections, ends);
     changes.extend(removed.into_iter().cloned().map(Change::Disconnected));
-    changes.extend(without(&from.groups, &to.groups).into_iter().cloned().map(Change::Ungrouped));
+    changes.extend(without(&from.groups, &to.groups, name).into_iter().cloned().map(Change::Ungrouped));
     let keys =
         from.properties.keys().chain(to.properties.keys().filter(|key| !from.properties.contains_key(*key)));
     changes.extend(keys.filter(|key| from.properties.get(*key) != to.properties.get(*key)).map(|key| {
@@ -85,14 +87,14 @@ pub fn diff(from: &Graph, to: &Graph) -> Vec<Change> {
             to,
         }));
     }
-    let added = without(&to.connections, &from.connections);
+    let added = without(&to.connections, &from.connections, ends);
     changes.extend(added.into_iter().cloned().map(Change::Connected));
-    changes.extend(without(&to.groups, &from.groups).into_iter().cloned().map(Change::Grouped));
+    changes.extend(without(&to.groups, &from.groups, name).into_iter().cloned().map(Change::Grouped));
     changes
 }
 
 /// The entries that are not the same in both, in the order of the first and then of the second.
-fn differing<K: Clone + Eq + std::hash::Hash, V: Clone + PartialEq>(
+fn differing<K: Clone + Eq + Hash, V: Clone + PartialEq>(
     from: &IndexMap<K, V>,
     to: &IndexMap<K, V>,
 ) -> Vec<(K, Option<V>, Option<V>)> {
@@ -102,20 +104,30 @@ fn differing<K: Clone + Eq + std::hash::Hash, V: Clone + PartialEq>(
         .collect()
 }
 
-/// The items of one list that the other lacks; of equal ones, as many as it has fewer. Linear where both lists have
-/// the same order, as two versions of a graph mostly do.
-fn without<'a, T: PartialEq>(items: &'a [T], others: &[T]) -> Vec<&'a T> {
-    let mut unmatched: std::collections::VecDeque<&T> = others.iter().collect();
-    items
-        .iter()
-        .filter(|item| match unmatched.iter().position(|other| other == item) {
-            Some(index) => {
-                unmatched.remove(index);
-                false
-            }
-            None => true,
-        })
-        .collect()
+/// The items of one list that the other lacks; of equal ones, as many as it has fewer. Equal items have equal keys.
+fn without<'a, T: PartialEq, K: Eq + Hash>(
+    items: &'a [T],
+    others: &'a [T],
+    key: impl Fn(&'a T) -> K,
+) -> Vec<&'a T> {
+    let mut unmatched: HashMap<K, Vec<&T>> = HashMap::new();
+    for other in others {
+        unmatched.entry(key(other)).or_default().push(other);
+    }
+    let mut is_missing = |item: &'a T| {
+        let Some(others) = unmatched.get_mut(&key(item)) else { return true };
+        let index = others.iter().position(|other| *other == item);
+        index.map(|index| others.remove(index)).is_none()
+    };
+    items.iter().filter(|item| is_missing(item)).collect()
+}
+
+fn ends(connection: &Connection) -> (Option<&Endpoint>, &Endpoint) {
+    (connection.src(), connection.tgt())
+}
+
+fn name(group: &Group) -> &str {
+    &group.name
 }
 
 impl Graph {

@@ -102,7 +102,7 @@ impl<'t> Resolver<'t> {
     fn finish(mut self) -> Resolved {
         for (node, span) in std::mem::take(&mut self.alone) {
             if !self.graph.processes.contains_key(&node) {
-                self.errors.push(Diagnostic::new(Cause::NoComponent { node }, span, self.lines));
+                Diagnostic::report(Cause::NoComponent { node }, span, self.lines, &mut self.errors);
             }
         }
         let Self { graph, spans, comments, errors, warnings, .. } = self;
@@ -190,7 +190,7 @@ impl<'t> Resolver<'t> {
                 None => {
                     if let Some(port) = inport {
                         let cause = Cause::DanglingPort { port: self.port_name(port.name) };
-                        self.warnings.push(Diagnostic::new(cause, port.span, self.lines));
+                        Diagnostic::report(cause, port.span, self.lines, &mut self.warnings);
                     }
                     if is_alone && node.component.is_none() {
                         self.alone.push((name.clone(), node.span));
@@ -296,7 +296,7 @@ impl<'t> Resolver<'t> {
                 }
                 None => {
                     let cause = Cause::Position { key: key.to_owned(), value: value.to_owned() };
-                    self.errors.push(Diagnostic::new(cause, text.span, self.lines));
+                    Diagnostic::report(cause, text.span, self.lines, &mut self.errors);
                 }
             }
         }

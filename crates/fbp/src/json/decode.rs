@@ -239,7 +239,7 @@ impl<'t> Decoder<'t> {
                     let len = self.text[start..].chars().next().map_or(0, char::len_utf8);
                     (Cause::Json(message_of(&error)), Span { start, end: start + len })
                 };
-                self.errors.push(Diagnostic::new(cause, span, &self.lines));
+                Diagnostic::report(cause, span, &self.lines, &mut self.errors);
             })
             .ok()
     }
@@ -253,19 +253,19 @@ impl<'t> Decoder<'t> {
     ) -> Option<T> {
         if value.is_none() {
             let cause = Cause::MissingKey { path: path.to_owned(), key };
-            self.errors.push(Diagnostic::new(cause, span_of(self.text, raw.get()), &self.lines));
+            Diagnostic::report(cause, span_of(self.text, raw.get()), &self.lines, &mut self.errors);
         }
         value
     }
 
     fn shape(&mut self, path: &str, expected: &'static str, raw: &'t RawValue) {
         let cause = Cause::Shape { path: path.to_owned(), expected };
-        self.errors.push(Diagnostic::new(cause, span_of(self.text, raw.get()), &self.lines));
+        Diagnostic::report(cause, span_of(self.text, raw.get()), &self.lines, &mut self.errors);
     }
 
     fn unknown(&mut self, path: &str, key: &Key<'t>, value: &'t RawValue) {
         let cause = Cause::UnknownKey { path: path.to_owned(), key: key.0.as_ref().to_owned() };
-        self.warnings.push(Diagnostic::new(cause, key_span(self.text, key, value), &self.lines));
+        Diagnostic::report(cause, key_span(self.text, key, value), &self.lines, &mut self.warnings);
     }
 
     /// Where the content of a text value stands, without the quotes.

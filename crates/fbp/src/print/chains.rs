@@ -4,7 +4,7 @@
 //! can only be written as it was: without a name, once, as the n-th of its base name. Then its incoming and its
 //! outgoing connection meet there and are one chain.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 
 use crate::language;
@@ -22,8 +22,8 @@ pub(super) struct Anonymous<'g> {
 impl<'g> Anonymous<'g> {
     /// Finds the nodes that have a name which cannot be written, but which the language gives to an anonymous node.
     ///
-    /// The second value lists those that nothing mentions, in the graph's order.
-    pub(super) fn find(graph: &'g Graph) -> (Self, Vec<&'g NodeName>) {
+    /// The second value lists those that nothing mentions.
+    pub(super) fn find(graph: &'g Graph) -> (Self, VecDeque<&'g NodeName>) {
         let mut candidates = HashMap::new();
         for (name, process) in &graph.processes {
             let component = process.component.as_str();
@@ -39,14 +39,20 @@ impl<'g> Anonymous<'g> {
         }
         let mut anonymous = Self { candidates, written: HashMap::new() };
         if anonymous.candidates.is_empty() {
-            return (anonymous, Vec::new());
+            return (anonymous, VecDeque::new());
         }
         let uses = uses(graph);
         // Such a node is written once: alone, in one export, or at one place of one chain.
         anonymous.candidates.retain(|name, _| uses.get(name).is_none_or(Uses::is_one_place));
         let alone = |name: &&NodeName| anonymous.contains(name) && !uses.contains_key(name);
-        let alone = graph.processes.keys().filter(alone).collect();
+        let alone = anonymous.by_number(graph.processes.keys().filter(alone).collect());
         (anonymous, alone)
+    }
+
+    /// The nodes in an order in which they can be written, if they can: the graph's, but lower numbers first.
+    pub(super) fn by_number(&self, mut nodes: Vec<&'g NodeName>) -> VecDeque<&'g NodeName> {
+        nodes.sort_by_key(|node| self.candidates.get(node).map(|(_, number)| *number));
+        nodes.into()
     }
 
     /// Whether the node is written without a name.

@@ -35,7 +35,7 @@ pub fn print(graph: &Graph) -> Printed {
     print_with_comments(graph, &[])
 }
 
-/// As [`print`], with comments before or behind the parts that they speak of. Those whose part is gone stand at the end.
+/// As [`print()`], with comments before or behind the parts that they speak of. Those whose part is gone stand at the end.
 pub fn print_with_comments(graph: &Graph, comments: &[Comment]) -> Printed {
     writer::write(graph, comments)
 }

@@ -1,6 +1,6 @@
 //! How names, values and metadata are written, and what is lost by that.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexSet;
 use serde_json::Value;
@@ -20,19 +20,39 @@ fn allowed_start(name: &str, continues: fn(char) -> bool) -> String {
     if name.starts_with(language::is_name_start) { name } else { format!("_{name}") }
 }
 
-/// The name, or the first of `name_2`, `name_3` … that is not taken.
-fn free(name: String, is_taken: impl Fn(&str) -> bool) -> String {
-    if !is_taken(&name) {
-        return name;
+/// Names that have been given, so that each is given once.
+#[derive(Default)]
+pub(super) struct Given {
+    names: HashSet<String>,
+    /// The number behind the last one of a name that was given with a number.
+    numbers: HashMap<String, u64>,
+}
+
+impl Given {
+    /// The name, or the first free one of `name_2`, `name_3` …
+    fn give(&mut self, name: String, is_taken: impl Fn(&str) -> bool) -> String {
+        let is_free = |name: &String| !self.names.contains(name) && !is_taken(name);
+        let given = if is_free(&name) {
+            name
+        } else {
+            let number = self.numbers.entry(name.clone()).or_insert(1);
+            loop {
+                *number += 1;
+                let numbered = format!("{name}_{number}");
+                if is_free(&numbered) {
+                    break numbered;
+                }
+            }
+        };
+        self.names.insert(given.clone());
+        given
     }
-    let numbered = (2_u64..).map(|number| format!("{name}_{number}"));
-    numbered.into_iter().find(|name| !is_taken(name)).unwrap_or(name)
 }
 
 /// A name that the language can write, for a node whose own it cannot.
-pub(super) fn node(node: &NodeName, graph: &Graph, given: &HashSet<String>) -> String {
+pub(super) fn node(node: &NodeName, graph: &Graph, given: &mut Given) -> String {
     let name = allowed_start(node.as_str(), language::is_node_character);
-    free(name, |name| graph.processes.contains_key(name) || given.contains(name))
+    given.give(name, |name| graph.processes.contains_key(name))
 }
 
 /// The component as it is written.
@@ -64,23 +84,22 @@ pub(super) fn port(port: &PortName, case_sensitive: bool, lost: &mut IndexSet<(P
     if case_sensitive { name } else { name.to_ascii_uppercase() }
 }
 
-/// The public name of an exported port, distinct from those that are taken.
+/// The public name of an exported port, distinct from those that were given before.
 pub(super) fn public(
     name: &PortName,
     case_sensitive: bool,
-    taken: &mut HashSet<String>,
+    given: &mut Given,
     lost: &mut IndexSet<(PortName, String)>,
 ) -> String {
     let mut renamed = IndexSet::new();
     let wanted = port(name, case_sensitive, &mut renamed);
-    let written = free(wanted.clone(), |name| taken.contains(name));
+    let written = given.give(wanted.clone(), |_| false);
     if written != wanted || !renamed.is_empty() {
         lost.insert((
             name.clone(),
             if case_sensitive { written.clone() } else { written.to_ascii_lowercase() },
         ));
     }
-    taken.insert(written.clone());
     written
 }
 

@@ -1,6 +1,6 @@
 //! The order of statements, their layout and their comments.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 
 use indexmap::{IndexMap, IndexSet};
@@ -31,10 +31,10 @@ struct Writer<'g> {
     ports_lost: IndexSet<(PortName, String)>,
     /// The names of nodes that cannot be written by their own.
     renamed: HashMap<&'g NodeName, String>,
-    given: HashSet<String>,
+    given: names::Given,
     anonymous: Anonymous<'g>,
     /// The anonymous nodes that nothing mentions and that have not been written.
-    alone: Vec<&'g NodeName>,
+    alone: VecDeque<&'g NodeName>,
     /// Nodes that have been defined.
     defined: HashSet<&'g NodeName>,
     /// The first node, in the graph's order, that may not have been defined.
@@ -66,7 +66,7 @@ impl<'g> Writer<'g> {
             lost: Vec::new(),
             ports_lost: IndexSet::new(),
             renamed: HashMap::new(),
-            given: HashSet::new(),
+            given: names::Given::default(),
             anonymous,
             alone,
             defined: HashSet::new(),
@@ -95,7 +95,7 @@ impl<'g> Writer<'g> {
             .outports
             .iter()
             .map(|(public, export)| ("OUTPORT", Anchor::Outport as fn(_) -> _, public, export));
-        let mut taken: HashMap<&str, HashSet<String>> = HashMap::new();
+        let mut given: HashMap<&str, names::Given> = HashMap::new();
         let mut exports = Vec::new();
         for (keyword, anchor, public, export) in inports.chain(outports) {
             if !graph.processes.contains_key(&export.process) {
@@ -105,8 +105,8 @@ impl<'g> Writer<'g> {
             if !export.metadata.is_empty() {
                 self.lost.push(Loss::ExportMetadata { public: public.clone() });
             }
-            let taken = taken.entry(keyword).or_default();
-            let written = names::public(public, graph.case_sensitive, taken, &mut self.ports_lost);
+            let given = given.entry(keyword).or_default();
+            let written = names::public(public, graph.case_sensitive, given, &mut self.ports_lost);
             exports.push(Export { keyword, public: written, export, anchor: anchor(public.clone()) });
         }
         exports
@@ -183,7 +183,7 @@ impl<'g> Writer<'g> {
     fn alone(&mut self) -> bool {
         let ready = self.alone.iter().position(|node| self.anonymous.can_write(std::iter::once(*node)));
         let Some(index) = ready else { return false };
-        let node = self.alone.remove(index);
+        let Some(node) = self.alone.remove(index) else { return false };
         self.define(node);
         true
     }
@@ -192,7 +192,8 @@ impl<'g> Writer<'g> {
     fn rest(&mut self) {
         let graph = self.graph;
         let undefined = |node: &&NodeName| self.anonymous.contains(node) && !self.defined.contains(node);
-        self.alone = graph.processes.keys().filter(undefined).collect();
+        let undefined = graph.processes.keys().filter(undefined).collect();
+        self.alone = self.anonymous.by_number(undefined);
         // From the start, for nodes that lost their own place.
         self.next = 0;
         self.define_up_to(graph.processes.len());
@@ -336,9 +337,8 @@ impl<'g> Writer<'g> {
         if let Some(name) = self.renamed.get(node) {
             return name.clone();
         }
-        let name = names::node(node, self.graph, &self.given);
+        let name = names::node(node, self.graph, &mut self.given);
         self.lost.push(Loss::NodeName { node: node.clone(), written: name.clone() });
-        self.given.insert(name.clone());
         self.renamed.insert(node, name.clone());
         name
     }

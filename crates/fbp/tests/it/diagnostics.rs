@@ -41,7 +41,9 @@ fn render(file: &str, text: &str, diagnostics: &[Diagnostic]) -> String {
     let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100);
     let mut rendered = String::new();
     for diagnostic in diagnostics {
-        handler.render_report(&mut rendered, &Report { source: &source, diagnostic }).unwrap();
+        handler
+            .render_report(&mut rendered, &Report { source: &source, diagnostic })
+            .expect("writing to memory");
     }
     rendered
 }

@@ -7,7 +7,7 @@ use fbp::{
 use serde_json::{Value, json};
 
 fn metadata(value: Value) -> Metadata {
-    value.as_object().cloned().unwrap()
+    value.as_object().cloned().expect("an object")
 }
 
 #[test]

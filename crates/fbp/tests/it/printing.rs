@@ -3,7 +3,7 @@
 use fbp::{Graph, Options, from_json, parse, parse_with, print, print_with_comments};
 
 fn printed(text: &str) -> String {
-    let printed = print(&parse(text).unwrap());
+    let printed = print(&parse(text).expect(text));
     assert_eq!(printed.lost, []);
     printed.text
 }
@@ -76,4 +76,35 @@ fn a_graph_that_is_inconsistent_prints_as_text_that_parses() {
         lost,
         ["exported port `x` of an undefined node", "connection `a out -> in b` of an undefined node"]
     );
+}
+
+#[test]
+fn issue_001_a_node_that_cannot_stay_anonymous_is_still_defined() {
+    // No first and second node of that base name: the third cannot be written without a name, and gets one late.
+    let graph = from_json(
+        r#"{"processes": {"_a_b/C_3": {"component": "a-b/C"}, "d": {"component": "D"}},
+            "outports": {"o": {"process": "_a_b/C_3", "port": "out"}},
+            "connections": [{"src": {"process": "d", "port": "out"}, "tgt": {"process": "_a_b/C_3", "port": "in"}},
+                            {"src": {"process": "_a_b/C_3", "port": "out"}, "tgt": {"process": "d", "port": "in"}}]}"#,
+    );
+    let printed = print(&graph.unwrap());
+    let lost: Vec<String> = printed.lost.iter().map(ToString::to_string).collect();
+    assert_eq!(lost, ["name of node `_a_b/C_3`, written as `_a_b_C_3`"]);
+    assert_eq!(parse(&printed.text).unwrap().processes["_a_b_C_3"].component, "a-b/C");
+}
+
+#[test]
+fn issue_002_definitions_do_not_overtake_the_line_that_mentions_them() {
+    let text = "a(A)\nb(B)\na OUT -> IN c(C)\n";
+    let graph = parse(text).unwrap();
+    assert_eq!(printed(text), text);
+    assert!(parse(&printed(text)).unwrap().processes.keys().eq(graph.processes.keys()));
+}
+
+#[test]
+fn many_nodes_of_one_name_are_told_apart() {
+    let processes: Vec<String> =
+        (0..1000).map(|node| format!("\"n{}\": {{\"component\": \"C\"}}", " ".repeat(node))).collect();
+    let graph = from_json(&format!("{{\"processes\": {{{}}}}}", processes.join(","))).unwrap();
+    assert_eq!(parse(&print(&graph).text).unwrap().processes.len(), graph.processes.len());
 }
