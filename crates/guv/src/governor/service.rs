@@ -131,9 +131,10 @@ impl Service {
         let calls = self.fleet.groups().into_iter().map(|(group, indices)| async move {
             let roles: Vec<_> = indices.iter().map(|i| &self.fleet.members[*i].config).collect();
             let mut answers = match self.fleet.paused(&group, now) {
-                Some(left) => {
-                    Err(format!("the platform wants to be left alone for {} s more", left.as_secs() + 1))
-                }
+                Some(left) => Err(format!(
+                    "the platform wants to be left alone for {} s more",
+                    left.as_millis().div_ceil(1000)
+                )),
                 None => timeout(
                     patience,
                     self.registry.actuator(group.actuator).count(group.app.as_ref(), &roles),
