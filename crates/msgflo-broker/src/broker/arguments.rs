@@ -51,6 +51,7 @@ const MAX_PRIORITY: &str = "x-max-priority";
 const SINGLE_ACTIVE_CONSUMER: &str = "x-single-active-consumer";
 const DELIVERY_LIMIT: &str = "x-delivery-limit";
 const QUEUE_TYPE: &str = "x-queue-type";
+const QUEUE_MODE: &str = "x-queue-mode";
 
 impl QueueArguments {
     /// Checks the arguments that the broker acts on. Unknown ones are allowed and ignored.
@@ -74,7 +75,7 @@ impl QueueArguments {
             overflow,
             dead_letter_exchange: text(table, DEAD_LETTER_EXCHANGE)?,
             dead_letter_routing_key: text(table, DEAD_LETTER_ROUTING_KEY)?,
-            max_priority: match number(table, MAX_PRIORITY, 1)? {
+            max_priority: match number(table, MAX_PRIORITY, 0)? {
                 None => None,
                 Some(levels) => Some(
                     u8::try_from(levels)
@@ -89,6 +90,15 @@ impl QueueArguments {
             delivery_limit: number(table, DELIVERY_LIMIT, 0)?,
             quorum,
         };
+        if arguments.delivery_limit.is_some() && !quorum {
+            return Err(invalid(DELIVERY_LIMIT, "only quorum queues count deliveries"));
+        }
+        // Every queue is as lazy as memory demands: the mode is checked and otherwise ignored.
+        if let Some(mode) =
+            text(table, QUEUE_MODE)?.filter(|mode| !matches!(mode.as_str(), "default" | "lazy"))
+        {
+            return Err(invalid(QUEUE_MODE, format_args!("unsupported queue mode '{mode}'")));
+        }
         if arguments.dead_letter_routing_key.is_some() && arguments.dead_letter_exchange.is_none() {
             return Err(invalid(DEAD_LETTER_ROUTING_KEY, "needs x-dead-letter-exchange, too"));
         }
@@ -182,6 +192,8 @@ mod tests {
         for (name, value) in [
             (MESSAGE_TTL, AMQPValue::LongInt(-1)),
             (EXPIRES, AMQPValue::LongInt(0)),
+            (QUEUE_MODE, AMQPValue::LongString("eager".into())),
+            (DELIVERY_LIMIT, AMQPValue::LongInt(3)),
             (MAX_LENGTH, AMQPValue::LongString("many".into())),
             (OVERFLOW, AMQPValue::LongString("explode".into())),
             (MAX_PRIORITY, AMQPValue::LongInt(256)),
@@ -196,8 +208,10 @@ mod tests {
 
     #[test]
     fn unknown_arguments_are_ignored() {
-        let arguments =
-            QueueArguments::parse(&table(&[("x-queue-mode", AMQPValue::LongString("lazy".into()))]));
+        let arguments = QueueArguments::parse(&table(&[
+            (QUEUE_MODE, AMQPValue::LongString("lazy".into())),
+            ("x-own", AMQPValue::Boolean(true)),
+        ]));
         assert_eq!(arguments, Ok(QueueArguments::default()));
     }
 }

@@ -118,7 +118,7 @@ impl Broker {
         } else {
             queue.unacknowledged += 1;
         }
-        let (redelivered, message) = (entry.redelivered, entry.message.clone());
+        let (redelivered, message) = (entry.redelivered, queue.outgoing(&entry));
         let channel = self.open_channel(at)?;
         let tag = channel.next_tag();
         if !method.no_ack {

@@ -49,7 +49,7 @@ impl Broker {
             consumer: consumer.tag.clone(),
             tag,
             redelivered: entry.redelivered,
-            message: entry.message.clone(),
+            message: queue.outgoing(&entry),
         };
         if consumer.no_ack {
             queue.counters.acknowledged += 1;

@@ -19,6 +19,8 @@ pub(crate) struct Exception {
     pub(crate) scope: Scope,
     pub(crate) code: u16,
     pub(crate) text: String,
+    /// Class and method number, where the fault was found before the broker saw a command; else zero.
+    pub(crate) method: (u16, u16),
 }
 
 impl Exception {
@@ -37,11 +39,11 @@ impl Exception {
     }
 
     fn channel(code: u16, kind: &str, what: impl fmt::Display) -> Self {
-        Self { scope: Scope::Channel, code, text: format!("{kind} - {what}") }
+        Self { scope: Scope::Channel, code, text: format!("{kind} - {what}"), method: (0, 0) }
     }
 
     fn connection(code: u16, kind: &str, what: impl fmt::Display) -> Self {
-        Self { scope: Scope::Connection, code, text: format!("{kind} - {what}") }
+        Self { scope: Scope::Connection, code, text: format!("{kind} - {what}"), method: (0, 0) }
     }
 
     /// 403: the operation is not allowed on this object.

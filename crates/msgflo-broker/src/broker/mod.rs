@@ -176,7 +176,8 @@ impl Broker {
     /// Ends a connection from our side: a fault found outside of the broker, or the broker's own end.
     pub(crate) fn fail(&mut self, id: ConnectionId, exception: Exception, now: Time) {
         self.now = now;
-        self.raise(At { connection: id, channel: 0 }, exception, (0, 0));
+        let method = exception.method;
+        self.raise(At { connection: id, channel: 0 }, exception, method);
         self.settle();
     }
 
@@ -245,7 +246,7 @@ impl Broker {
             return Ok(());
         }
         if at.channel == 0 {
-            return Err(Exception::command_invalid("this method needs a channel other than 0"));
+            return Err(Exception::channel_error("this method needs a channel other than 0"));
         }
         match (connection.channels.get(&at.channel), &command) {
             (Some(ChannelState::Open(_)), _) => {}
@@ -290,7 +291,7 @@ impl Broker {
                 let ok = AMQPMethod::UpdateSecretOk(connection_class::UpdateSecretOk {});
                 self.send(at.connection, Output::Method(0, AMQPClass::Connection(ok)));
             }
-            _ => return Err(Exception::command_invalid("this method is not expected from a client now")),
+            _ => return Err(Exception::channel_error("this method is not expected on an open connection")),
         }
         Ok(())
     }

@@ -9,7 +9,11 @@ use std::sync::Arc;
 use super::arena::Key;
 use super::arguments::QueueArguments;
 use super::value::{ConnectionId, Message, Name, Time};
-use amq_protocol::types::FieldTable;
+use crate::wire::{properties, table};
+use amq_protocol::types::{AMQPValue, FieldTable};
+
+/// The header in which a quorum queue counts.
+const DELIVERY_COUNT: &str = "x-delivery-count";
 
 /// A queue of a virtual host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -128,6 +132,31 @@ impl Queue {
     /// Body bytes of the messages that wait.
     pub(crate) fn ready_bytes(&self) -> u64 {
         self.ready_bytes
+    }
+
+    /// The message as it is handed out: a quorum queue says how often it came back.
+    pub(crate) fn outgoing(&self, entry: &Entry) -> Arc<Message> {
+        if !self.arguments().quorum {
+            return entry.message.clone();
+        }
+        let old = &entry.message;
+        let headers =
+            properties::scan(&old.properties).ok().and_then(|found| found.headers).unwrap_or_default();
+        let mut edited = Vec::with_capacity(headers.len() + 32);
+        for (key, value) in table::Entries(headers).filter(|(key, _)| *key != DELIVERY_COUNT.as_bytes()) {
+            table::append_raw(&mut edited, key, value);
+        }
+        table::append(&mut edited, DELIVERY_COUNT, &AMQPValue::LongLongInt(entry.returns.into()));
+        Arc::new(Message {
+            exchange: old.exchange.clone(),
+            routing_key: old.routing_key.clone(),
+            extra_keys: Vec::new(),
+            properties: properties::rewrite(&old.properties, &edited, true),
+            body: old.body.clone(),
+            priority: old.priority,
+            persistent: old.persistent,
+            expiration: old.expiration,
+        })
     }
 
     /// Gives a published message its place; it is neither in line nor delivered yet.

@@ -72,6 +72,21 @@ impl Broker {
                 invalid.argument, invalid.reason
             ))
         })?;
+        // An exclusive queue ends with its connection, so it cannot outlive the broker.
+        let durable = method.durable && !method.exclusive;
+        if arguments.quorum {
+            for (wrong, property) in [
+                (!durable, "non-durable"),
+                (method.exclusive, "exclusive-owner"),
+                (method.auto_delete, "auto-delete"),
+            ] {
+                if wrong {
+                    return Err(Exception::precondition_failed(format_args!(
+                        "invalid property '{property}' for queue '{name}' in vhost '{vhost_name}'"
+                    )));
+                }
+            }
+        }
         if let Some(id) = existing {
             self.check_equivalent(at, id, &method, &arguments)?;
             return self.declared(at, id);
@@ -85,7 +100,7 @@ impl Broker {
         }
         let declaration = QueueDeclaration {
             name: name.clone(),
-            durable: method.durable,
+            durable,
             auto_delete: method.auto_delete,
             owner: method.exclusive.then_some(at.connection),
             arguments,
@@ -131,7 +146,7 @@ impl Broker {
         let vhost = &self.vhosts[queue.vhost].name;
         let declaration = &queue.declaration;
         let flags = [
-            ("durable", method.durable, declaration.durable),
+            ("durable", method.durable && !method.exclusive, declaration.durable),
             ("auto_delete", method.auto_delete, declaration.auto_delete),
         ];
         if declaration.owner != method.exclusive.then_some(at.connection) {
@@ -176,7 +191,7 @@ impl Broker {
                 queue.name()
             )));
         }
-        if method.if_empty && queue.ready() + queue.unacknowledged > 0 {
+        if method.if_empty && queue.ready() > 0 {
             return Err(Exception::precondition_failed(format_args!(
                 "queue '{}' in vhost '{vhost}' not empty",
                 queue.name()

@@ -128,12 +128,26 @@ fn reuse(last: &mut Option<Name>, text: &str) -> Name {
 
 impl From<decode::Error> for Exception {
     fn from(error: decode::Error) -> Self {
-        match error {
-            decode::Error::TooLarge { .. } | decode::Error::NoEnd | decode::Error::UnknownType(_) => {
-                Self::frame_error(error)
+        let method = match error {
+            decode::Error::NotForClients(class, method) | decode::Error::Malformed(class, method) => {
+                (class, method)
             }
-            decode::Error::UnknownMethod(..) | decode::Error::PrefetchSize => Self::not_implemented(error),
-            decode::Error::Malformed(..) | decode::Error::MalformedHeader => Self::syntax_error(error),
-        }
+            decode::Error::PrefetchSize => (60, 10),
+            _ => (0, 0),
+        };
+        let exception = match error {
+            decode::Error::TooLarge { .. }
+            | decode::Error::NoEnd
+            | decode::Error::UnknownType(_)
+            | decode::Error::HeartbeatPayload
+            | decode::Error::Malformed(..) => Self::frame_error(error),
+            decode::Error::NotForClients(..) => Self::command_invalid(error),
+            decode::Error::PrefetchSize => Self::not_implemented(error),
+            decode::Error::WrongClass(_) | decode::Error::HeartbeatChannel(_) => {
+                Self::unexpected_frame(error)
+            }
+            decode::Error::MalformedHeader => Self::syntax_error(error),
+        };
+        Self { method, ..exception }
     }
 }

@@ -57,12 +57,18 @@ pub(crate) enum Error {
     NoEnd,
     #[error("unknown frame type {0}")]
     UnknownType(u8),
-    #[error("unknown method {0}.{1}")]
-    UnknownMethod(u16, u16),
+    #[error("no client may send method {0}.{1}")]
+    NotForClients(u16, u16),
     #[error("malformed method {0}.{1}")]
     Malformed(u16, u16),
     #[error("malformed content header")]
     MalformedHeader,
+    #[error("content header for class {0} instead of 60")]
+    WrongClass(u16),
+    #[error("heartbeat on channel {0}")]
+    HeartbeatChannel(ChannelId),
+    #[error("heartbeat with a payload")]
+    HeartbeatPayload,
     #[error("prefetch_size != 0 is not implemented")]
     PrefetchSize,
 }
@@ -126,6 +132,8 @@ pub(crate) fn frame(bytes: &[u8], frame_max: u32) -> Result<Option<(Frame<'_>, u
         TYPE_METHOD => method(channel, payload)?,
         TYPE_HEADER => header(channel, payload)?,
         TYPE_BODY => Frame::Body(channel, payload),
+        _ if channel != 0 => return Err(Error::HeartbeatChannel(channel)),
+        _ if size > 0 => return Err(Error::HeartbeatPayload),
         _ => Frame::Heartbeat,
     };
     Ok(Some((frame, size + ENVELOPE)))
@@ -152,7 +160,7 @@ fn method(channel: ChannelId, payload: &[u8]) -> Result<Frame<'_>, Error> {
         }
         _ => {}
     }
-    match layout(class, method).ok_or(Error::UnknownMethod(class, method))? {
+    match layout(class, method).ok_or(Error::NotForClients(class, method))? {
         Layout::NoTable => {}
         Layout::Table { before, strings, after } => {
             let mut rest = arguments.get(before..).ok_or(malformed)?;
@@ -187,8 +195,9 @@ fn header(channel: ChannelId, payload: &[u8]) -> Result<Frame<'_>, Error> {
     let Some(([c1, c2, _, _, size @ ..], raw)) = payload.split_first_chunk::<12>() else {
         return Err(Error::MalformedHeader);
     };
-    if u16::from_be_bytes([*c1, *c2]) != CLASS_BASIC {
-        return Err(Error::MalformedHeader);
+    let class = u16::from_be_bytes([*c1, *c2]);
+    if class != CLASS_BASIC {
+        return Err(Error::WrongClass(class));
     }
     let properties = properties::scan(raw).map_err(|_| Error::MalformedHeader)?;
     Ok(Frame::Header { channel, body_size: u64::from_be_bytes(*size), raw, properties })

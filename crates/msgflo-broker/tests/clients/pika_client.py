@@ -187,7 +187,7 @@ def test_refusals(connection):
     refused(connection, 404, lambda other: other.queue_declare(unique("missing"), passive=True))
     refused(connection, 404, lambda other: other.exchange_declare(unique("missing"), passive=True))
     refused(connection, 404, lambda other: other.basic_publish(unique("missing"), "k", b"x"))
-    refused(connection, 406, lambda other: other.queue_declare(queue, exclusive=True, durable=True))
+    refused(connection, 406, lambda other: other.queue_declare(queue, exclusive=True, auto_delete=True))
     refused(connection, 406, lambda other: other.basic_ack(99))
     refused(connection, 403, lambda other: other.exchange_declare("amq.reserved"))
     stranger = connect()

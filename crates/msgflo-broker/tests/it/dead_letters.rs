@@ -1,7 +1,7 @@
 //! Messages that leave a queue unconsumed.
 
 use lapin::message::BasicGetMessage;
-use lapin::options::BasicNackOptions;
+use lapin::options::{BasicNackOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, ExchangeKind};
 
@@ -18,7 +18,9 @@ async fn layout(channel: &Channel, extra: &[(&str, AMQPValue)]) {
     bind(channel, "letters", "dead-jobs", "").await;
     let mut entries = vec![("x-dead-letter-exchange", text("dead-jobs"))];
     entries.extend_from_slice(extra);
-    declare_with(channel, "jobs", arguments(&entries)).await;
+    let durable = extra.iter().any(|(key, _)| *key == "x-queue-type");
+    let options = QueueDeclareOptions { durable, ..Default::default() };
+    channel.queue_declare("jobs".into(), options, arguments(&entries)).await.expect("a new queue");
 }
 
 async fn reject(message: BasicGetMessage) {
@@ -166,10 +168,11 @@ async fn a_circle_without_a_consumer_ends() {
 async fn a_poison_message_is_given_up_after_its_deliveries() {
     let broker = broker().await;
     let (_connection, channel) = channel(&broker).await;
-    layout(&channel, &[("x-delivery-limit", 2.into())]).await;
+    layout(&channel, &[("x-queue-type", text("quorum")), ("x-delivery-limit", 2.into())]).await;
     publish(&channel, "jobs", b"poison").await;
-    for _ in 0..3 {
+    for count in 0..3 {
         let message = get(&channel, "jobs").await.expect("it comes back");
+        assert_eq!(headers(&message).inner().get("x-delivery-count"), Some(&AMQPValue::LongLongInt(count)));
         message.delivery.nack(BasicNackOptions { multiple: false, requeue: true }).await.unwrap();
     }
     assert!(get(&channel, "jobs").await.is_none());
