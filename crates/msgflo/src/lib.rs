@@ -42,6 +42,7 @@
 //! Not its job: to connect ports, to start processes, to scale them. That is the coordinator's and guv's.
 
 mod announcer;
+mod cast;
 mod context;
 mod error;
 mod failure;

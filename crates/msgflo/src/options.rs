@@ -1,11 +1,10 @@
-//! What a program that runs participants is told by its command line and its environment, and the check of it.
+//! What a program that runs participants is told by its command line and its environment.
 
 use std::fmt;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser};
-use msgflo_core::{BrokerUrl, ParticipantId, Role, discovery};
-use uuid::Uuid;
+use msgflo_core::BrokerUrl;
 
 use crate::{Error, Participant};
 
@@ -27,27 +26,23 @@ pub struct Options {
 
     /// The role to play in the network. Where several participants run, each by its default role: THIS=OTHER
     #[arg(long, value_name = "[THIS=]ROLE")]
-    role: Vec<String>,
+    pub(crate) role: Vec<String>,
 
     /// The identity to announce, instead of one made up. Where several participants run: THIS=ID
     #[arg(long, value_name = "[THIS=]ID")]
-    id: Vec<String>,
+    pub(crate) id: Vec<String>,
 
     /// Seconds within which coordinators must hear of a participant
     #[arg(long, value_name = "SECONDS", env = "MSGFLO_DISCOVERY_PERIOD", value_parser = seconds)]
-    discovery_period: Option<Duration>,
+    pub(crate) discovery_period: Option<Duration>,
 
     /// Seconds that jobs in hand may take after SIGTERM, before their messages go back to the queue
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
-    grace: Option<Duration>,
+    pub(crate) grace: Option<Duration>,
 }
 
 /// The broker of one who did not say: RabbitMQ's, and our own embedded one's, usual place.
 const BROKER: &str = "amqp://localhost";
-/// Supervisors tend to kill after 30 seconds, so that this leaves time to leave in order.
-const GRACE: Duration = Duration::from_secs(25);
-/// By specification a participant announces itself somewhat more than twice a period.
-const ANNOUNCEMENTS_PER_PERIOD: f64 = 2.2;
 
 /// The command line of a program that has no options of its own.
 #[derive(Parser)]
@@ -130,43 +125,6 @@ impl Options {
         let url = said.or_else(|| variable("MSGFLO_BROKER")).or_else(|| variable("CLOUDAMQP_URL"));
         url.as_deref().unwrap_or(BROKER).parse().map_err(|source| Error::Connect { source })
     }
-
-    /// Which of `participants` plays what.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with everything that is wrong.
-    pub(crate) fn cast(&self, participants: Vec<Participant>) -> Result<Cast, Error> {
-        let mut problems: Vec<_> = participants.iter().flat_map(Participant::problems).collect();
-        let names: Vec<_> = participants.iter().map(|participant| participant.default_role.clone()).collect();
-        for (at, name) in names.iter().enumerate() {
-            if names[..at].contains(name) {
-                problems.push(format!(
-                    "two participants have the role `{name}` by default: give them different ones in the program"
-                ));
-            }
-        }
-        let roles = assign("--role", &self.role, &names, &mut problems);
-        let ids = assign("--id", &self.id, &names, &mut problems);
-        let assigned = participants.into_iter().zip(roles.into_iter().zip(ids));
-        let players = assigned.map(|(participant, (role, id))| {
-            let role = role.map_or_else(|| participant.default_role.clone(), Role::from);
-            let id = id.map_or_else(|| format!("{role}-{}", Uuid::new_v4()), str::to_owned);
-            Player { participant, role, id: ParticipantId::from(id) }
-        });
-        let players: Vec<_> = players.collect();
-        if players.is_empty() {
-            problems.push("there is no participant to run".into());
-        }
-        if !problems.is_empty() {
-            return Err(Error::Config { problems });
-        }
-        let period = self.discovery_period.unwrap_or(discovery::PERIOD);
-        Ok(Cast {
-            players,
-            announce_every: period.div_f64(ANNOUNCEMENTS_PER_PERIOD),
-            grace: self.grace.unwrap_or(GRACE),
-        })
-    }
 }
 
 /// Does not show the broker's URL, which may have a password.
@@ -174,55 +132,6 @@ impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options").field("role", &self.role).field("id", &self.id).finish_non_exhaustive()
     }
-}
-
-/// Checked options: who plays what.
-#[derive(Debug)]
-pub(crate) struct Cast {
-    pub(crate) players: Vec<Player>,
-    pub(crate) announce_every: Duration,
-    pub(crate) grace: Duration,
-}
-
-/// A participant with its role and its identity.
-#[derive(Debug)]
-pub(crate) struct Player {
-    pub(crate) participant: Participant,
-    pub(crate) role: Role,
-    pub(crate) id: ParticipantId,
-}
-
-/// For each of `names` the value that `given`, as `NAME=VALUE` or just `VALUE` where there is one name, has for it.
-fn assign<'a>(
-    option: &str,
-    given: &'a [String],
-    names: &[Role],
-    problems: &mut Vec<String>,
-) -> Vec<Option<&'a str>> {
-    let mut values = vec![None; names.len()];
-    let known = names.iter().map(Role::as_str).collect::<Vec<_>>().join(", ");
-    for text in given {
-        let (at, value) = match text.split_once('=') {
-            Some((name, value)) => (names.iter().position(|known| known == name), value),
-            None if names.len() == 1 => (Some(0), text.as_str()),
-            None => (None, text.as_str()),
-        };
-        let problem = match at {
-            None => format!(
-                "`{option} {text}` does not say whose: write THIS=VALUE, where THIS is one of {known}"
-            ),
-            Some(_) if value.is_empty() => format!("`{option} {text}` is empty: give a name"),
-            Some(at) if values[at].is_some() => {
-                format!("`{option} {text}` is the second for `{}`: give one", names[at])
-            }
-            Some(at) => {
-                values[at] = Some(value);
-                continue;
-            }
-        };
-        problems.push(problem);
-    }
-    values
 }
 
 /// One line of help about a participant.
@@ -244,45 +153,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn cast(options: &Options, roles: &[&str]) -> Result<Vec<String>, Vec<String>> {
-        let participants = roles.iter().map(|role| Participant::new("a/A").role(*role)).collect();
-        match options.cast(participants) {
-            Ok(cast) => Ok(cast.players.iter().map(|player| player.role.to_string()).collect()),
-            Err(Error::Config { problems }) => Err(problems),
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    #[test]
-    fn one_participant_takes_the_role_as_it_is() {
-        assert_eq!(cast(&Options::default(), &["A"]), Ok(vec!["A".into()]));
-        assert_eq!(cast(&Options::default().role("resize"), &["A"]), Ok(vec!["resize".into()]));
-        assert_eq!(cast(&Options::default().role("A=resize"), &["A"]), Ok(vec!["resize".into()]));
-    }
-
-    #[test]
-    fn several_participants_are_told_apart_by_their_default_roles() {
-        let options = Options::default().role("web=frontend");
-        assert_eq!(cast(&options, &["web", "store"]), Ok(vec!["frontend".into(), "store".into()]));
-    }
-
-    #[test]
-    fn everything_wrong_is_said_at_once() {
-        let options =
-            Options::default().role("frontend").role("shop=x").role("web=a").role("web=b").id("store=");
-        let problems = cast(&options, &["web", "store"]).expect_err("wrong");
-        assert_eq!(problems.len(), 4, "{problems:#?}");
-        assert!(problems[0].contains("web, store"), "{problems:#?}");
-    }
-
-    #[test]
-    fn a_default_id_is_the_role_and_something_unique() {
-        let players = || Options::default().cast(vec![Participant::new("a/A")]).expect("a cast").players;
-        let (one, two) = (players(), players());
-        assert!(one[0].id.as_str().starts_with("A-"));
-        assert_ne!(one[0].id, two[0].id);
-    }
 
     #[test]
     fn seconds_are_positive_numbers() {

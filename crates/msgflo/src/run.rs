@@ -38,10 +38,13 @@ pub async fn run(participants: impl IntoIterator<Item = Participant>) -> ExitCod
 /// As [`run`], for a program that needs no other asynchronous runtime than the one made here.
 ///
 /// ```no_run
-/// # let repeat = || msgflo::Participant::new("core/Repeat");
 /// fn main() -> std::process::ExitCode {
-/// #   let repeat = || msgflo::Participant::new("core/Repeat");
-///     msgflo::main([repeat()])
+///     let mut log = msgflo::Participant::new("core/Log");
+///     log.inport("IN", msgflo::Inport::default(), |text: String, _| async move {
+///         eprintln!("{text}");
+///         Ok(())
+///     });
+///     msgflo::main([log])
 /// }
 /// ```
 pub fn main(participants: impl IntoIterator<Item = Participant>) -> ExitCode {

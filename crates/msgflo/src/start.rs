@@ -8,10 +8,10 @@ use msgflo_core::{BrokerUrl, Client, InportOptions, Registry};
 use tokio_util::sync::CancellationToken;
 
 use crate::announcer::Announcer;
+use crate::cast::{Cast, Player};
 use crate::context::Names;
 use crate::failure::chain;
 use crate::job::Processor;
-use crate::options::{Cast, Player};
 use crate::reports::{Reporter, Reports, reports};
 use crate::running::{Running, Tasks};
 use crate::worker::Worker;
@@ -49,7 +49,7 @@ pub async fn start(
     options: Options,
     participants: impl IntoIterator<Item = Participant>,
 ) -> Result<Running, Error> {
-    let cast = options.cast(participants.into_iter().collect())?;
+    let cast = Cast::new(&options, participants.into_iter().collect())?;
     let client = connect(&transports(), &options.broker_url()?).await?;
     perform(client, cast).await
 }
@@ -63,7 +63,7 @@ pub async fn start_with(
     options: Options,
     participants: impl IntoIterator<Item = Participant>,
 ) -> Result<Running, Error> {
-    perform(client, options.cast(participants.into_iter().collect())?).await
+    perform(client, Cast::new(&options, participants.into_iter().collect())?).await
 }
 
 /// Connects; tries again while that may help.
@@ -103,11 +103,8 @@ async fn perform(client: Arc<dyn Client>, cast: Cast) -> Result<Running, Error> 
 async fn make_outports(client: &Arc<dyn Client>, player: &Player) -> Result<(), Error> {
     for outlet in &player.participant.outports {
         let exchange = outlet.options.description.queue(&player.role, &outlet.name);
-        let port = || (player.role.clone(), outlet.name.clone());
-        client.create_outport(&exchange).await.map_err(|source| {
-            let (role, port) = port();
-            Error::Port { role, port, source }
-        })?;
+        let made = client.create_outport(&exchange).await;
+        made.map_err(|source| Error::Port { role: player.role.clone(), port: outlet.name.clone(), source })?;
         outlet.connect(Arc::clone(client), exchange);
     }
     Ok(())

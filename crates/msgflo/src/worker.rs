@@ -116,7 +116,15 @@ async fn process(processor: Arc<Processor>, delivery: Delivery) -> JobCompleted 
     processor.process(delivery).await
 }
 
-/// What became of a job. `None` if it was aborted.
+/// What became of a job. `None` if it was aborted: then its message goes back.
 fn finished(job: Result<JobCompleted, JoinError>) -> Option<JobCompleted> {
-    job.ok()
+    match job {
+        Ok(job) => Some(job),
+        Err(error) => {
+            if error.is_panic() {
+                tracing::error!(%error, "a job ended unexpectedly; its message goes back");
+            }
+            None
+        }
+    }
 }
