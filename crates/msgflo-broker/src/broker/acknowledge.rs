@@ -2,7 +2,7 @@
 
 use amq_protocol::protocol::{AMQPClass, basic};
 
-use super::channel_value::{Mode, Unacked};
+use super::channel_state::{Mode, Unacked};
 use super::dead_letter::Reason;
 use super::{At, Broker, Exception};
 

@@ -3,7 +3,7 @@
 use amq_protocol::protocol::{AMQPClass, access, basic, channel, confirm, tx};
 
 use super::acknowledge::Verdict;
-use super::channel_value::{Confirms, Mode, Unacked};
+use super::channel_state::{Confirms, Mode, Unacked};
 use super::connection::ChannelState;
 use super::transaction::Transaction;
 use super::value::Output;

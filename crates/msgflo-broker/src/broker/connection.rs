@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use amq_protocol::types::ChannelId;
 
-use super::channel_value::{Channel, Mode};
+use super::channel_state::{Channel, Mode};
 use super::queue::QueueId;
 use super::value::{Name, Output};
 

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use super::arguments::Overflow;
-use super::channel_value::Unacked;
+use super::channel_state::Unacked;
 use super::connection::{Life, WINDOW};
 use super::dead_letter::Reason;
 use super::queue::{ConsumerId, Entry, QueueId};

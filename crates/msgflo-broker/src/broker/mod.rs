@@ -20,7 +20,7 @@ mod acknowledge;
 mod arena;
 mod arguments;
 mod channel_commands;
-mod channel_value;
+mod channel_state;
 mod connection;
 mod consume;
 mod dead_letter;
@@ -45,7 +45,7 @@ pub use self::inspect::{BindingInfo, Depth, QueueInfo};
 pub(crate) use self::value::{Command, ConnectionId, Message, Name, Output, Publish, Time};
 
 use self::arena::Arena;
-use self::channel_value::Channel;
+use self::channel_state::Channel;
 use self::connection::{ChannelState, Connection, Life};
 use self::consume::Consumer;
 use self::dead_letter::DeadLetter;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use amq_protocol::types::AMQPValue;
 
 use super::arguments::Overflow;
-use super::channel_value::Mode;
+use super::channel_state::Mode;
 use super::dead_letter::Reason;
 use super::exchange::Destination;
 use super::queue::QueueId;

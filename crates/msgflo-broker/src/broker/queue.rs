@@ -267,3 +267,82 @@ impl Queue {
 fn head_expiry(line: &VecDeque<Entry>) -> Option<Time> {
     line.front()?.expires
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn queue(max_priority: Option<u8>) -> Queue {
+        let declaration = QueueDeclaration {
+            name: Name::new("q"),
+            durable: false,
+            auto_delete: false,
+            owner: None,
+            arguments: QueueArguments { max_priority, ..QueueArguments::default() },
+            table: FieldTable::default(),
+        };
+        Queue::new(declaration, 0, Time(0))
+    }
+
+    fn message(priority: u8) -> Arc<Message> {
+        Arc::new(Message {
+            exchange: Name::new(""),
+            routing_key: Name::new("q"),
+            extra_keys: Vec::new(),
+            properties: Bytes::from_static(&[0, 0]),
+            body: Bytes::from_static(b"body"),
+            priority,
+            persistent: false,
+            expiration: None,
+        })
+    }
+
+    proptest! {
+        /// However messages are taken and put back, they leave by priority and then by arrival, none is lost, and the
+        /// sums are right.
+        #[test]
+        fn order_survives_any_requeue(
+            steps in prop::collection::vec((0_u8..3, 0_u8..5, any::<prop::sample::Index>()), 0..200),
+        ) {
+            let mut queue = queue(Some(3));
+            let mut taken: Vec<Entry> = Vec::new();
+            for (step, priority, index) in steps {
+                match step {
+                    0 => {
+                        let entry = queue.admit(message(priority), Time(0));
+                        queue.push(entry);
+                    }
+                    1 => taken.extend(queue.pop()),
+                    _ if taken.is_empty() => {}
+                    _ => queue.put_back(taken.swap_remove(index.index(taken.len()))),
+                }
+                prop_assert_eq!(queue.counters.published as usize, queue.ready() + taken.len());
+                prop_assert_eq!(queue.ready_bytes(), queue.ready() as u64 * 4);
+            }
+            let mut left = Vec::new();
+            while let Some(entry) = queue.pop() {
+                left.push((std::cmp::Reverse(entry.message.priority.min(3)), entry.position));
+            }
+            prop_assert!(left.is_sorted());
+            prop_assert_eq!(left.len() + taken.len(), queue.counters.published as usize);
+        }
+    }
+
+    #[test]
+    fn idle_consumers_stand_by_priority_then_in_turn() {
+        let mut arena = crate::broker::arena::Arena::default();
+        let ids: Vec<_> = (0..3).map(|_| ConsumerId(arena.insert(()))).collect();
+        let mut queue = queue(None);
+        for (priority, id) in [(0, ids[0]), (5, ids[1]), (0, ids[2])] {
+            queue.consumers.push(id);
+            queue.add_idle(priority, id);
+        }
+        assert_eq!(queue.idle, [(5, ids[1]), (0, ids[0]), (0, ids[2])]);
+        assert!(queue.remove_consumer(ids[0]));
+        assert!(!queue.remove_consumer(ids[0]));
+        assert_eq!(queue.idle, [(5, ids[1]), (0, ids[2])]);
+    }
+}

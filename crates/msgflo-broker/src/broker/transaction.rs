@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::acknowledge::Verdict;
-use super::channel_value::Unacked;
+use super::channel_state::Unacked;
 use super::value::Message;
 
 /// A publish that waits.

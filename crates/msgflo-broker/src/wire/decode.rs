@@ -202,3 +202,175 @@ fn header(channel: ChannelId, payload: &[u8]) -> Result<Frame<'_>, Error> {
     let properties = properties::scan(raw).map_err(|_| Error::MalformedHeader)?;
     Ok(Frame::Header { channel, body_size: u64::from_be_bytes(*size), raw, properties })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::encode;
+
+    /// Decodes everything there is, as one reader would.
+    fn decode_all(mut bytes: &[u8]) -> (Vec<String>, usize, Option<Error>) {
+        let mut frames = Vec::new();
+        loop {
+            match frame(bytes, FRAME_MAX) {
+                Ok(Some((frame, size))) => {
+                    frames.push(format!("{frame:?}"));
+                    bytes = &bytes[size..];
+                }
+                Ok(None) => return (frames, bytes.len(), None),
+                Err(error) => return (frames, bytes.len(), Some(error)),
+            }
+        }
+    }
+
+    fn publish() -> Vec<u8> {
+        let mut bytes = vec![1, 0, 1, 0, 0, 0, 11, 0, 60, 0, 40, 0, 0, 1, b'x', 1, b'k', 1, 0xce];
+        bytes.extend_from_slice(&[2, 0, 1, 0, 0, 0, 14, 0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0xce]);
+        encode::body(1, b"abc", &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn a_publish_is_three_frames() {
+        let bytes = publish();
+        let (frames, rest, error) = decode_all(&bytes);
+        assert_eq!((frames.len(), rest, error), (3, 0, None));
+        let expected =
+            Frame::Publish { channel: 1, exchange: "x", routing_key: "k", mandatory: true, immediate: false };
+        assert_eq!(frames[0], format!("{expected:?}"));
+    }
+
+    #[test]
+    fn incomplete_frames_wait() {
+        let bytes = publish();
+        for cut in 0..19 {
+            assert_eq!(frame(&bytes[..cut], FRAME_MAX), Ok(None), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn size_is_judged_before_the_payload_arrives() {
+        let head = [1, 0, 1, 0, 0, 0x20, 0];
+        assert_eq!(frame(&head, 4096), Err(Error::TooLarge { size: 8200, max: 4096 }));
+        assert_eq!(frame(&head, FRAME_MAX), Ok(None));
+    }
+
+    #[test]
+    fn every_method_with_a_table_is_found_at_its_place() {
+        use amq_protocol::frame::{AMQPFrame, gen_frame};
+        use amq_protocol::protocol::{connection, exchange, queue};
+        use amq_protocol::types::{AMQPValue, FieldTable};
+        let arguments = || {
+            let mut inner = FieldTable::default();
+            inner.insert("k".into(), AMQPValue::LongString("v".into()));
+            let mut outer = FieldTable::default();
+            outer.insert("inner".into(), AMQPValue::FieldTable(inner));
+            outer
+        };
+        let methods = [
+            AMQPClass::Connection(connection::AMQPMethod::StartOk(connection::StartOk {
+                client_properties: arguments(),
+                mechanism: "PLAIN".into(),
+                response: "r".into(),
+                locale: "l".into(),
+            })),
+            AMQPClass::Exchange(exchange::AMQPMethod::Declare(exchange::Declare {
+                exchange: "x".into(),
+                kind: "direct".into(),
+                passive: false,
+                durable: true,
+                auto_delete: false,
+                internal: false,
+                nowait: false,
+                arguments: arguments(),
+            })),
+            AMQPClass::Exchange(exchange::AMQPMethod::Bind(exchange::Bind {
+                destination: "d".into(),
+                source: "s".into(),
+                routing_key: "k".into(),
+                nowait: false,
+                arguments: arguments(),
+            })),
+            AMQPClass::Exchange(exchange::AMQPMethod::Unbind(exchange::Unbind {
+                destination: "d".into(),
+                source: "s".into(),
+                routing_key: "k".into(),
+                nowait: false,
+                arguments: arguments(),
+            })),
+            AMQPClass::Queue(queue::AMQPMethod::Declare(queue::Declare {
+                queue: "q".into(),
+                passive: false,
+                durable: true,
+                exclusive: false,
+                auto_delete: false,
+                nowait: false,
+                arguments: arguments(),
+            })),
+            AMQPClass::Queue(queue::AMQPMethod::Bind(queue::Bind {
+                queue: "q".into(),
+                exchange: "x".into(),
+                routing_key: "k".into(),
+                nowait: false,
+                arguments: arguments(),
+            })),
+            AMQPClass::Queue(queue::AMQPMethod::Unbind(queue::Unbind {
+                queue: "q".into(),
+                exchange: "x".into(),
+                routing_key: "k".into(),
+                arguments: arguments(),
+            })),
+            AMQPClass::Basic(basic::AMQPMethod::Consume(basic::Consume {
+                queue: "q".into(),
+                consumer_tag: "c".into(),
+                no_local: false,
+                no_ack: false,
+                exclusive: false,
+                nowait: false,
+                arguments: arguments(),
+            })),
+        ];
+        for method in methods {
+            let sent = AMQPFrame::Method(1, method.clone());
+            let bytes = gen_frame(&sent)(Vec::new().into()).unwrap().into_inner().0;
+            assert_eq!(frame(&bytes, FRAME_MAX), Ok(Some((Frame::Method(1, method), bytes.len()))));
+        }
+    }
+
+    proptest! {
+        /// Any bytes give frames, a wish for more, or an error; never a panic, and never more than was there.
+        #[test]
+        fn arbitrary_bytes(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let (_, rest, _) = decode_all(&bytes);
+            prop_assert!(rest <= bytes.len());
+        }
+
+        /// The same, inside of a valid envelope, where the parsers of methods and headers are reached.
+        #[test]
+        fn arbitrary_payloads(
+            kind in 1_u8..=3,
+            class in prop::sample::select(vec![10_u8, 20, 30, 40, 50, 60, 85, 90]),
+            method in 0_u8..=120,
+            payload in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let mut bytes = vec![kind, 0, 1];
+            bytes.extend_from_slice(&u32::try_from(payload.len() + 4).unwrap().to_be_bytes());
+            bytes.extend_from_slice(&[0, class, 0, method]);
+            bytes.extend_from_slice(&payload);
+            bytes.push(FRAME_END);
+            let (frames, rest, error) = decode_all(&bytes);
+            prop_assert!(error.is_some() || (frames.len() == 1 && rest == 0));
+        }
+
+        /// What a mutation makes of valid frames is decoded or refused.
+        #[test]
+        fn mutated_frames(place in 0_usize..100, byte in any::<u8>()) {
+            let mut bytes = publish().repeat(2);
+            let place = place % bytes.len();
+            bytes[place] = byte;
+            decode_all(&bytes);
+        }
+    }
+}

@@ -22,7 +22,7 @@ const ACK: u16 = 80;
 const NACK: u16 = 120;
 const NO_ROUTE: u16 = 312;
 
-/// Appends an output, but for its body, which [`body_frames`] splits into frames.
+/// Appends an output, but for its body, which [`body_pieces`] splits.
 pub(crate) fn output<'a>(output: &'a Output, out: &mut Vec<u8>) -> Option<(ChannelId, &'a Bytes)> {
     match output {
         Output::Method(channel, class) => {
@@ -132,4 +132,99 @@ fn address(message: &Message, out: &mut Vec<u8>) {
 fn short_string(text: &str, out: &mut Vec<u8>) {
     out.push(u8::try_from(text.len()).expect("names hold at most 255 bytes"));
     out.extend_from_slice(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use amq_protocol::frame::parse_frame;
+    use amq_protocol::protocol::{basic, channel};
+
+    use super::*;
+    use crate::broker::Name;
+
+    fn message(body: usize) -> Arc<Message> {
+        Arc::new(Message {
+            exchange: Name::new("exchange"),
+            routing_key: Name::new("key"),
+            extra_keys: Vec::new(),
+            properties: Bytes::from_static(&[0b0001_0000, 0, 2]),
+            body: Bytes::from(vec![b'x'; body]),
+            priority: 0,
+            persistent: true,
+            expiration: None,
+        })
+    }
+
+    /// Encodes after some other bytes, and parses with the codec.
+    fn frames(value: &Output, frame_max: u32) -> Vec<AMQPFrame> {
+        let mut bytes = vec![1, 2, 3];
+        if let Some((channel, whole)) = output(value, &mut bytes) {
+            for piece in body_pieces(whole, frame_max) {
+                body(channel, piece, &mut bytes);
+            }
+        }
+        let mut rest = &bytes[3..];
+        let mut frames = Vec::new();
+        while !rest.is_empty() {
+            let (after, frame) = parse_frame(rest).expect("what we write can be parsed");
+            assert!(rest.len() - after.len() <= frame_max as usize);
+            frames.push(frame);
+            rest = after;
+        }
+        frames
+    }
+
+    #[test]
+    fn the_codec_reads_what_we_write() {
+        let deliver = Output::Deliver {
+            channel: 7,
+            consumer: Name::new("tag"),
+            tag: 9,
+            redelivered: true,
+            message: message(10_000),
+        };
+        let frames = frames(&deliver, 4096);
+        let AMQPFrame::Method(7, AMQPClass::Basic(basic::AMQPMethod::Deliver(method))) = &frames[0] else {
+            panic!("{:?}", frames[0])
+        };
+        assert_eq!((method.consumer_tag.as_str(), method.delivery_tag, method.redelivered), ("tag", 9, true));
+        assert_eq!((method.exchange.as_str(), method.routing_key.as_str()), ("exchange", "key"));
+        let AMQPFrame::Header(7, header) = &frames[1] else { panic!("{:?}", frames[1]) };
+        assert_eq!((header.body_size, *header.properties.delivery_mode()), (10_000, Some(2)));
+        let sizes: Vec<_> = frames[2..]
+            .iter()
+            .map(|frame| match frame {
+                AMQPFrame::Body(7, piece) => piece.len(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(sizes, [4088, 4088, 1824]);
+    }
+
+    #[test]
+    fn answers_returns_and_confirms() {
+        let got = Output::Got { channel: 1, tag: 2, redelivered: false, remaining: 3, message: message(0) };
+        let frames_of_got = frames(&got, 4096);
+        assert!(matches!(
+            &frames_of_got[..],
+            [AMQPFrame::Method(1, AMQPClass::Basic(basic::AMQPMethod::GetOk(ok))), AMQPFrame::Header(1, _)]
+                if ok.delivery_tag == 2 && ok.message_count == 3
+        ));
+        let returned = frames(&Output::Return { channel: 1, message: message(1) }, 4096);
+        assert!(matches!(
+            &returned[0],
+            AMQPFrame::Method(1, AMQPClass::Basic(basic::AMQPMethod::Return(method))) if method.reply_code == 312
+        ));
+        let confirm = frames(&Output::Confirm { channel: 1, tag: 5, multiple: true, ack: true }, 4096);
+        let ack = basic::Ack { delivery_tag: 5, multiple: true };
+        assert_eq!(confirm, [AMQPFrame::Method(1, AMQPClass::Basic(basic::AMQPMethod::Ack(ack)))]);
+        let refusal = frames(&Output::Confirm { channel: 1, tag: 5, multiple: false, ack: false }, 4096);
+        let nack = basic::Nack { delivery_tag: 5, multiple: false, requeue: false };
+        assert_eq!(refusal, [AMQPFrame::Method(1, AMQPClass::Basic(basic::AMQPMethod::Nack(nack)))]);
+        let method = AMQPClass::Channel(channel::AMQPMethod::OpenOk(channel::OpenOk {}));
+        assert_eq!(frames(&Output::Method(3, method.clone()), 4096), [AMQPFrame::Method(3, method)]);
+        assert_eq!(frames(&Output::Hangup, 4096), []);
+    }
 }

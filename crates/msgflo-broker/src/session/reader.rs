@@ -1,0 +1,136 @@
+//! The reading side of a connection: bytes to commands, commands to the broker.
+
+use std::io;
+use std::time::Duration;
+
+use amq_protocol::types::ChannelId;
+use bytes::{Buf, BytesMut};
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::ReadHalf;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::{CLOSE_DEADLINE, READ_BUFFER, Signals};
+use crate::broker::{Command, ConnectionId, Exception, WINDOW};
+use crate::handshake::Tuned;
+use crate::shared::Shared;
+use crate::wire::assemble::Assembler;
+use crate::wire::decode;
+
+/// Reads until the socket ends or nothing more can be understood.
+pub(super) struct Reader<'a> {
+    pub(super) read: ReadHalf<'a>,
+    pub(super) buffer: BytesMut,
+    pub(super) id: ConnectionId,
+    pub(super) tuned: Tuned,
+    pub(super) shared: &'a Shared,
+    pub(super) signals: &'a Signals,
+    pub(super) stop: CancellationToken,
+}
+
+impl Reader<'_> {
+    /// Ends with the socket, or with an error; a fault in what it reads is answered and left to the writer to end.
+    pub(super) async fn run(mut self) -> io::Result<()> {
+        let mut assembler = Assembler::default();
+        let mut commands: Vec<(ChannelId, Command)> = Vec::new();
+        loop {
+            let fault = self.decode(&mut assembler, &mut commands);
+            let failed = fault.is_some();
+            let backlog = self.shared.with(|broker, now| {
+                for (channel, command) in commands.drain(..) {
+                    broker.handle(self.id, channel, command, now);
+                }
+                if let Some(exception) = fault {
+                    broker.fail(self.id, exception, now);
+                }
+                broker.backlog(self.id)
+            });
+            if failed {
+                return self.until_closed().await;
+            }
+            if backlog >= WINDOW {
+                self.wait_for_room().await;
+            }
+            let read = async {
+                match self.tuned.heartbeat {
+                    0 => self.read.read_buf(&mut self.buffer).await,
+                    // The protocol's own rule: two intervals without a byte, and the peer is gone.
+                    seconds => timeout(
+                        Duration::from_secs(u64::from(seconds) * 2),
+                        self.read.read_buf(&mut self.buffer),
+                    )
+                    .await
+                    .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+                }
+            };
+            let size = tokio::select! {
+                size = read => size?,
+                () = self.stop.cancelled() => {
+                    let farewell = Exception::forced("the broker shuts down");
+                    self.shared.with(|broker, now| broker.fail(self.id, farewell, now));
+                    return self.until_closed().await;
+                }
+            };
+            if size == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes all complete frames out of the buffer.
+    fn decode(
+        &mut self,
+        assembler: &mut Assembler,
+        commands: &mut Vec<(ChannelId, Command)>,
+    ) -> Option<Exception> {
+        let mut taken = 0;
+        let fault = loop {
+            match decode::frame(&self.buffer[taken..], self.tuned.frame_max) {
+                Ok(None) => break None,
+                Ok(Some((frame, size))) => {
+                    taken += size;
+                    match assembler.accept(frame) {
+                        Ok(command) => commands.extend(command),
+                        Err(exception) => break Some(exception),
+                    }
+                }
+                Err(error) => break Some(error.into()),
+            }
+        };
+        self.buffer.advance(taken);
+        self.buffer.reserve(READ_BUFFER / 2);
+        fault
+    }
+
+    async fn wait_for_room(&self) {
+        while self.shared.with(|broker, _| broker.backlog(self.id)) >= WINDOW {
+            tokio::select! {
+                () = self.signals.taken.notified() => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// After our connection.close: hears only close and close-ok, for a while. What cannot be understood is skipped,
+    /// since the fault may have been one in the framing.
+    async fn until_closed(mut self) -> io::Result<()> {
+        let mut assembler = Assembler::default();
+        let mut commands = Vec::new();
+        let closing = async {
+            loop {
+                if self.decode(&mut assembler, &mut commands).is_some() {
+                    self.buffer.clear();
+                }
+                self.shared.with(|broker, now| {
+                    for (channel, command) in commands.drain(..) {
+                        broker.handle(self.id, channel, command, now);
+                    }
+                });
+                if self.read.read_buf(&mut self.buffer).await? == 0 {
+                    return Ok(());
+                }
+            }
+        };
+        timeout(CLOSE_DEADLINE, closing).await.unwrap_or(Ok(()))
+    }
+}
