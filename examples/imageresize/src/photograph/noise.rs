@@ -34,10 +34,10 @@ impl Noise {
     }
 
     fn smooth(&self, x: f32, y: f32) -> f32 {
-        let (left, top) = (x.floor(), y.floor());
-        let (across, down) = (ease(x - left), ease(y - top));
-        // Coordinates are never negative here, and a cast from a float saturates.
-        let (column, row) = (left as usize, top as usize);
+        // Coordinates are never negative here, so to cut is to round down. A cast from a float saturates.
+        let (column, row) = (x as u32, y as u32);
+        let (across, down) = (ease(x - column as f32), ease(y - row as f32));
+        let (column, row) = (column as usize, row as usize);
         let upper = lerp(self.point(column, row), self.point(column + 1, row), across);
         let lower = lerp(self.point(column, row + 1), self.point(column + 1, row + 1), across);
         lerp(upper, lower, down)
