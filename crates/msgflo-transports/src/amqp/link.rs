@@ -12,6 +12,7 @@ use msgflo_core::Error;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 
 use super::client::Declaration;
 use super::session::{DEADLINE, Session};
@@ -30,6 +31,8 @@ struct Shared {
     session: watch::Receiver<Option<Arc<Session>>>,
     declarations: Mutex<Vec<Declaration>>,
     closing: CancellationToken,
+    /// The tasks that tell the broker what became of its messages.
+    answering: TaskTracker,
     _cut: DropGuard,
 }
 
@@ -41,7 +44,14 @@ impl Link {
         let closing = CancellationToken::new();
         let cut = closing.clone().drop_guard();
         let declarations = Mutex::default();
-        let shared = Shared { broker, session, declarations, closing: closing.clone(), _cut: cut };
+        let shared = Shared {
+            broker,
+            session,
+            declarations,
+            closing: closing.clone(),
+            answering: TaskTracker::new(),
+            _cut: cut,
+        };
         let shared = Arc::new(shared);
         let keeper = Keeper { uri, name, shared: Arc::downgrade(&shared), sender };
         tokio::spawn(async move {
@@ -70,7 +80,9 @@ impl Link {
     pub(crate) async fn next_session(&self) -> Option<Arc<Session>> {
         let mut session = self.shared.session.clone();
         let live = session.wait_for(|session| session.as_ref().is_some_and(|session| session.is_connected()));
-        live.await.ok()?.clone()
+        let session = live.await.ok()?.clone();
+        // While it closes, there may still be a session, but nothing new begins on it.
+        session.filter(|_| !self.shared.closing.is_cancelled())
     }
 
     /// Resolves when a session has come that was not there at the call.
@@ -106,9 +118,21 @@ impl Link {
         self.shared.declarations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes the connection for good.
+    /// Runs a task that answers for messages. It ends soon after its token is cancelled, and the connection after it.
+    pub(crate) fn answer<T>(&self, task: impl FnOnce(CancellationToken) -> T)
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        self.shared.answering.spawn(task(self.shared.closing.clone()));
+    }
+
+    /// Closes the connection for good, after the answers that were given are told.
     pub(crate) async fn close(&self) -> Result<(), Error> {
         self.shared.closing.cancel();
+        self.shared.answering.close();
+        if timeout(DEADLINE, self.shared.answering.wait()).await.is_err() {
+            tracing::warn!("the broker does not take our answers: it will deliver some messages again");
+        }
         let session = self.shared.session.borrow().clone();
         match session {
             Some(session) if session.is_connected() => session.close().await,

@@ -1,7 +1,5 @@
 //! Messages from a queue, also after the connection was lost and came back.
 
-use std::sync::Arc;
-
 use futures_util::{StreamExt, stream};
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions, QueueBindOptions,
@@ -11,6 +9,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Consumer};
 use msgflo_core::{Deliveries, Delivery, Error, QueueName, Settle};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::acks::{Acks, Answer, Frame};
 use super::link::Link;
@@ -32,7 +31,7 @@ pub(crate) enum Origin {
 /// The first consumer is made now, so that errors are told; later ones with each new session.
 pub(crate) async fn subscribe(link: &Link, origin: Origin, prefetch: u16) -> Result<Deliveries, Error> {
     let session = link.session("subscribing").await?;
-    let first = Source::open(&session, &origin, prefetch).await?;
+    let first = Source::open(link, &session, &origin, prefetch).await?;
     let state = State { link: link.clone(), origin, prefetch, source: Some(first) };
     Ok(stream::unfold(state, |mut state| async move { Some((state.next().await?, state)) }).boxed())
 }
@@ -55,7 +54,7 @@ impl State {
                 self.source = None;
             }
             let session = self.link.next_session().await?;
-            match Source::open(&session, &self.origin, self.prefetch).await {
+            match Source::open(&self.link, &session, &self.origin, self.prefetch).await {
                 Ok(source) => self.source = Some(source),
                 Err(error) if error.is_transient() => tokio::time::sleep(RETRY).await,
                 Err(error) => {
@@ -77,7 +76,7 @@ struct Source {
 }
 
 impl Source {
-    async fn open(session: &Session, origin: &Origin, prefetch: u16) -> Result<Self, Error> {
+    async fn open(link: &Link, session: &Session, origin: &Origin, prefetch: u16) -> Result<Self, Error> {
         let channel = session.channel("subscribing").await?;
         let queue = match origin {
             Origin::Queue(queue) => queue.clone(),
@@ -90,7 +89,7 @@ impl Source {
         let consumer = within(doing, &[&queue], consuming).await?;
         // Unbounded, and yet no longer than the deliveries that are out: at most `prefetch` where there is one.
         let (answers, told) = mpsc::unbounded_channel();
-        tokio::spawn(tell(channel, told));
+        link.answer(|closing| tell(channel, told, closing));
         Ok(Self { consumer, answers })
     }
 
@@ -130,14 +129,23 @@ impl Settle for Receipt {
     }
 }
 
-/// Tells the broker the answers, until the subscription and all its deliveries are gone; then closes the channel, which
-/// returns what was delivered and never looked at.
-async fn tell(channel: Channel, mut answers: mpsc::UnboundedReceiver<(u64, Answer)>) {
+/// Tells the broker the answers, until the subscription and all its deliveries are gone, or the link closes; then closes the
+/// channel, which returns what was delivered and not answered for.
+async fn tell(
+    channel: Channel,
+    mut answers: mpsc::UnboundedReceiver<(u64, Answer)>,
+    closing: CancellationToken,
+) {
     /// How many answers are gathered at most.
     const BATCH: usize = 1024;
-    let channel = Arc::new(channel);
     let (mut acks, mut batch) = (Acks::default(), Vec::new());
-    while answers.recv_many(&mut batch, BATCH).await > 0 {
+    loop {
+        tokio::select! {
+            // First: what was answered before the link closed is told.
+            biased;
+            answered = answers.recv_many(&mut batch, BATCH) => if answered == 0 { break },
+            () = closing.cancelled() => break,
+        }
         for frame in acks.tell(batch.drain(..)) {
             let told = match frame {
                 Frame::Ack { tag, multiple } => channel.basic_ack(tag, BasicAckOptions { multiple }).await,
