@@ -103,7 +103,11 @@ impl Session {
 
     /// Closes the connection; what was published before is sent first.
     pub(crate) async fn close(&self) -> Result<(), Error> {
-        within("closing the connection", &[], self.connection.close(200, "bye".into())).await
+        match within("closing the connection", &[], self.connection.close(200, "bye".into())).await {
+            // The broker was faster: it is closed.
+            Err(Error::Disconnected { .. }) => Ok(()),
+            closed => closed,
+        }
     }
 
     /// The shared channel in `slot`, made anew if an error has closed it.
