@@ -1,6 +1,7 @@
 //! From the settings as written to the configuration in force: inheritance, environment, defaults, and what
 //! must hold between several values.
 
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -29,13 +30,33 @@ pub(super) fn resolve(
     environment: &Environment,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<Config> {
-    let roles =
+    let roles: Vec<_> =
         file.roles.iter().map(|(key, own)| role(key, own, &file.shared, environment, diagnostics)).collect();
+    warn_of_shared_workers(file, &roles, diagnostics);
     Some(Config {
         poll_interval: value(&file.shared.poll_interval).unwrap_or(POLL_INTERVAL),
         history: value(&file.shared.history).unwrap_or(HISTORY),
         roles,
     })
+}
+
+/// Two roles that set the number of the same workers would undo each other's changes.
+fn warn_of_shared_workers(file: &FileSettings, roles: &[RoleConfig], diagnostics: &mut Diagnostics<'_>) {
+    let mut seen: HashMap<_, &Role> = HashMap::new();
+    for ((key, _), role) in file.roles.iter().zip(roles) {
+        if let Some(first) = seen.insert((&role.app, &role.worker), &role.role) {
+            diagnostics.push(
+                Severity::Warning,
+                key.place,
+                format!(
+                    "roles `{first}` and `{}` both set the number of `{}` workers",
+                    role.role, role.worker
+                ),
+                "sets the number of the same workers",
+                "give each a `worker:` of its own; else each undoes what the other does",
+            );
+        }
+    }
 }
 
 fn value<T: Clone>(given: &Option<Given<T>>) -> Option<T> {

@@ -40,7 +40,7 @@ impl Reader<'_, '_, '_> {
             KeyName::Metric => settings.metric = self.text(),
             KeyName::Percentile => settings.percentile = self.percentile(),
             KeyName::Target => settings.target = self.positive_seconds(),
-            KeyName::PollInterval => settings.poll_interval = self.positive_seconds(),
+            KeyName::PollInterval => settings.poll_interval = self.interval(),
             KeyName::History => settings.history = self.seconds(),
         }
     }
@@ -98,6 +98,11 @@ impl Reader<'_, '_, '_> {
     fn positive_seconds(&mut self) -> Option<Given<Duration>> {
         // Below a nanosecond is zero.
         self.duration("a number of seconds above 0, up to a year", |n| n >= 1e-9)
+    }
+
+    fn interval(&mut self) -> Option<Given<Duration>> {
+        // Anything shorter is a way to be locked out by the API that is asked.
+        self.duration("a number of seconds from 0.01 to a year", |n| n >= 0.01)
     }
 
     fn count(&mut self) -> Option<Given<u32>> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use guv_model::{AppName, BrokerUrl, Checked, Config, Environment, Role, Severity};
+use proptest::prelude::*;
 
 fn parse(text: &str) -> Checked {
     Config::parse(text, &Environment::default(), &[])
@@ -229,6 +230,11 @@ fn warnings_do_not_stop_anything() {
 }
 
 #[test]
+fn two_roles_for_the_same_workers_are_pointed_out() {
+    insta::assert_snapshot!(said("a: {w: x, app: one}\nb: {w: x, app: two}\nc: {w: x, app: one}"), @"3:1: warning: roles `a` and `c` both set the number of `x` workers; give each a `worker:` of its own; else each undoes what the other does");
+}
+
+#[test]
 fn an_allowed_key_passes() {
     let allowed = ["colour".to_owned()];
     assert!(Config::parse("a: {colour: red}", &Environment::default(), &allowed).strict().is_ok());
@@ -239,4 +245,18 @@ fn an_allowed_key_passes() {
 fn secrets_are_not_repeated() {
     let text = "a: {broker: 'hunter2', apikey: 4711}";
     assert!(!said(text).contains("hunter2") && !said(text).contains("4711"), "{}", said(text));
+}
+
+proptest! {
+    /// Whatever the text, there is an answer, and its places lie within the text, between characters.
+    #[test]
+    fn no_text_is_too_strange(text in "([*'\"a-d:{}\\[\\],&|>#!%@`?~. \n\t0-9é€🦀-]|queue|max: |deadline:|: |\n  |\r\n){0,40}") {
+        let checked = parse(&text);
+        prop_assert!(checked.clone().strict().is_ok() || !checked.diagnostics().is_empty());
+        for diagnostic in checked.diagnostics() {
+            let range = diagnostic.place.range();
+            prop_assert!(text.get(range.clone()).is_some(), "{range:?} of {text:?}: {diagnostic}");
+            prop_assert!(diagnostic.place.line >= 1 && diagnostic.place.column >= 1, "{diagnostic}");
+        }
+    }
 }
