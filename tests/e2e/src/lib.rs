@@ -1,1 +1,20 @@
-//! End-to-end tests with real brokers and real peers.
+//! What the end-to-end tests stand on: our programs as they are built, the peers that they meet, and the brokers between.
+//!
+//! Everything here panics with the reason, as tests do. What is not there is never a reason to skip a test.
+
+mod network;
+mod peers;
+mod programs;
+mod rabbitmq;
+
+pub use network::Network;
+pub use peers::Peers;
+pub use programs::Programs;
+pub use rabbitmq::virtual_host;
+
+/// What the test runner tells in the environment.
+fn told(variable: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| {
+        panic!("{variable} is not set: run this by `make test`, which starts and installs what is needed")
+    })
+}

@@ -1,0 +1,56 @@
+//! Participants and clients that others have written.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Where the peers are installed.
+#[derive(Clone, Debug)]
+pub struct Peers {
+    /// The Node that runs npm's packages.
+    pub node: PathBuf,
+    /// npm's packages.
+    pub node_modules: PathBuf,
+    /// The Python that has PyPI's packages.
+    pub python: PathBuf,
+}
+
+impl Peers {
+    /// The peers that the test runner has installed.
+    ///
+    /// # Panics
+    /// When it has not.
+    pub fn installed() -> Self {
+        let path = |variable| PathBuf::from(crate::told(variable));
+        Self {
+            node: path("MSGFLO_E2E_NODE"),
+            node_modules: path("MSGFLO_E2E_NODE_MODULES"),
+            python: path("MSGFLO_E2E_PYTHON"),
+        }
+    }
+
+    /// The command line of the unmodified `msgflo-nodejs` example that sends what it gets.
+    pub fn node_participant(&self) -> String {
+        let package = self.node_modules.join("msgflo-nodejs");
+        format!(
+            "NODE_PATH={} {} {} --name #ROLE {}",
+            self.node_modules.display(),
+            self.node.display(),
+            package.join("bin/msgflo-nodejs").display(),
+            package.join("examples/Repeat.coffee").display(),
+        )
+    }
+
+    /// Runs a script of Node that finds npm's packages from the folder that it is run in.
+    pub fn node_script(&self, script: &str) -> Command {
+        let mut command = Command::new(&self.node);
+        command.arg(script).current_dir(&self.node_modules);
+        command
+    }
+
+    /// Runs a script of Python that finds PyPI's packages.
+    pub fn python_script(&self, script: &str) -> Command {
+        let mut command = Command::new(&self.python);
+        command.arg(script);
+        command
+    }
+}

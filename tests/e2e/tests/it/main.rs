@@ -1,0 +1,4 @@
+//! Several programs at once: ours, and those of others.
+
+mod clients;
+mod polyglot;
