@@ -36,6 +36,18 @@ pub(crate) async fn subscribe(link: &Link, origin: Origin, prefetch: u16) -> Res
     Ok(stream::unfold(state, |mut state| async move { Some((state.next().await?, state)) }).boxed())
 }
 
+/// The same, but only as long as `session` lasts.
+pub(crate) async fn subscribe_on(
+    link: &Link,
+    session: &Session,
+    origin: &Origin,
+    prefetch: u16,
+) -> Result<Deliveries, Error> {
+    let source = Source::open(link, session, origin, prefetch).await?;
+    let next = |mut source: Source| async move { Some((source.next().await?, source)) };
+    Ok(stream::unfold(source, next).boxed())
+}
+
 struct State {
     link: Link,
     origin: Origin,
@@ -47,10 +59,9 @@ impl State {
     async fn next(&mut self) -> Option<Delivery> {
         loop {
             if let Some(source) = &mut self.source {
-                if let Some(Ok(delivery)) = source.consumer.next().await {
-                    return Some(source.delivery(delivery));
+                if let Some(delivery) = source.next().await {
+                    return Some(delivery);
                 }
-                // The channel has ended, with its connection or because the queue was deleted.
                 self.source = None;
             }
             let session = self.link.next_session().await?;
@@ -67,7 +78,7 @@ impl State {
 }
 
 /// The pause before a subscription is tried again on a connection that fails it.
-const RETRY: std::time::Duration = std::time::Duration::from_millis(200);
+pub(crate) const RETRY: std::time::Duration = std::time::Duration::from_millis(200);
 
 /// A consumer on a channel of its own.
 struct Source {
@@ -93,9 +104,12 @@ impl Source {
         Ok(Self { consumer, answers })
     }
 
-    fn delivery(&self, delivery: lapin::message::Delivery) -> Delivery {
+    /// `None`: the channel has ended, with its connection or because the queue was deleted.
+    async fn next(&mut self) -> Option<Delivery> {
+        let delivery = self.consumer.next().await?.ok()?;
         let settle = Box::new(Receipt { tag: delivery.delivery_tag, answers: self.answers.clone() });
-        Delivery::new(properties::decode(&delivery.properties, delivery.data, delivery.redelivered), settle)
+        let message = properties::decode(&delivery.properties, delivery.data, delivery.redelivered);
+        Some(Delivery::new(message, settle))
     }
 }
 
