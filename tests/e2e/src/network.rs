@@ -1,7 +1,7 @@
 //! A network that `msgflo run` runs.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// A running `msgflo run`. Dropped, it is ended.
 pub struct Network {
     msgflo: PathBuf,
+    arguments: Vec<String>,
     process: Child,
     folder: TempDir,
     url: String,
@@ -29,34 +30,70 @@ impl Network {
     ///
     /// # Panics
     /// When it does not come up.
-    pub fn run(msgflo: &PathBuf, graph: &str, library: &Value, broker: &str) -> Self {
+    pub fn run(msgflo: &Path, graph: &str, library: &Value, broker: &str) -> Self {
+        Self::run_with(msgflo, graph, library, broker, &[])
+    }
+
+    /// The same, with further arguments of `msgflo run`.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn run_with(msgflo: &Path, graph: &str, library: &Value, broker: &str, further: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = |name: &str| folder.path().join(name);
         fs::write(file("network.fbp"), graph).expect("the graph is written");
         fs::write(file("package.json"), library.to_string()).expect("the library is written");
-        let log = fs::File::create(file("log")).expect("a log is made");
-        let process = Command::new(msgflo)
-            .args(["run", "network.fbp", "--port", "0", "--url-file", "url", "--state", "state"])
-            .args(["--broker", broker])
-            .current_dir(folder.path())
-            .env_remove("MSGFLO_BROKER")
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log is shared"))
-            .stderr(log)
-            .spawn()
-            .expect("msgflo starts");
-        let mut network = Self { msgflo: msgflo.clone(), process, folder, url: String::new() };
-        let url = network.folder.path().join("url");
-        network.url = network
-            .wait_for("the HTTP interface", || {
-                fs::read_to_string(&url).ok().filter(|url| url.ends_with('\n'))
-            })
-            .trim()
-            .to_owned();
+        let fixed = [
+            "run",
+            "network.fbp",
+            "--port",
+            "0",
+            "--url-file",
+            "url",
+            "--state",
+            "state",
+            "--broker",
+            broker,
+        ];
+        let arguments: Vec<String> =
+            fixed.iter().chain(further).map(|argument| (*argument).to_owned()).collect();
+        let process = start(msgflo, &arguments, folder.path());
+        let mut network = Self { msgflo: msgflo.to_owned(), arguments, process, folder, url: String::new() };
+        network.wait_until_up();
         network
     }
 
+    /// Ends it by SIGKILL.
+    ///
+    /// # Panics
+    /// When it had ended by itself.
+    pub fn kill(&mut self) {
+        let ended = self.process.try_wait().expect("the process is ours");
+        assert!(ended.is_none(), "msgflo had ended by itself, {ended:?}:\n{}", self.log());
+        self.process.kill().expect("the process is ours");
+        self.process.wait().expect("the process is ours");
+    }
+
+    /// Starts it once more, after it has ended.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start_again(&mut self) {
+        fs::remove_file(self.folder.path().join("url")).expect("it was up before");
+        self.process = start(&self.msgflo, &self.arguments, self.folder.path());
+        self.wait_until_up();
+    }
+
+    fn wait_until_up(&mut self) {
+        let file = self.folder.path().join("url");
+        let written = || fs::read_to_string(&file).ok().filter(|url| url.ends_with('\n'));
+        self.url = self.wait_for("the HTTP interface", written).trim().to_owned();
+    }
+
     /// What `msgflo status` says.
+    ///
+    /// # Panics
+    /// When it does not answer.
     pub fn status(&self) -> Value {
         let Output { status, stdout, stderr } = Command::new(&self.msgflo)
             .args(["status", "--json", "--url", &self.url])
@@ -112,7 +149,11 @@ impl Network {
         let _ = rustix::process::kill_process(pid, signal);
     }
 
-    fn wait_for<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    /// Waits until `look` finds something.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn wait_for<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(found) = look() {
@@ -124,9 +165,22 @@ impl Network {
     }
 
     /// What it and its participants have printed.
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
+}
+
+fn start(msgflo: &Path, arguments: &[String], folder: &Path) -> Child {
+    let log = fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log is made");
+    Command::new(msgflo)
+        .args(arguments)
+        .current_dir(folder)
+        .env_remove("MSGFLO_BROKER")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a log is shared"))
+        .stderr(log)
+        .spawn()
+        .expect("msgflo starts")
 }
 
 impl Drop for Network {

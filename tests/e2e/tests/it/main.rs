@@ -1,4 +1,5 @@
 //! Several programs at once: ours, and those of others.
 
 mod clients;
+mod endings;
 mod polyglot;

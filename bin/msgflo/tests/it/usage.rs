@@ -1,0 +1,52 @@
+use crate::Call;
+
+#[test]
+fn help_has_examples() {
+    let call = Call::with(&[]);
+    for command in [&["--help"][..], &["run", "--help"], &["setup", "--help"], &["send", "--help"]] {
+        let (status, out, _) = call.msgflo(command);
+        assert_eq!(status, 0);
+        assert!(out.contains("Examples:"), "{command:?}: {out}");
+    }
+    assert_eq!(call.msgflo(&["fly"]).0, 2);
+}
+
+#[test]
+fn a_broker_that_is_away_is_named_without_its_password() {
+    let call = Call::with(&[]);
+    // A port that was free a moment ago: nobody listens there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("amqp://me:secret@127.0.0.1:{port}");
+    let (status, _, err) = call.msgflo(&["send", "--queue", "q", "--json", "1", "--broker", &url]);
+    assert_eq!(status, 1);
+    assert!(err.contains("cannot be reached") && err.contains("help:") && !err.contains("secret"), "{err}");
+}
+
+#[test]
+fn bad_words_are_answered_with_what_to_do() {
+    let call = Call::with(&[("a.fbp", "a(A) OUT -> IN b(B)\n"), ("scale.yaml", "c: {max: 3}\n")]);
+    for (arguments, status, said) in [
+        (&["run", "none.fbp"][..], 78, "none.fbp cannot be read"),
+        (&["run", "a.txt"], 78, "neither .fbp nor .json"),
+        (&["run", "a.fbp", "--ignore", "a,c"], 78, "there is no role `c` in the graph; it has `a`, `b`"),
+        (&["run", "a.fbp", "--ignore", "a,b", "--scale", "scale.yaml"], 78, "is not a role that we start"),
+        (
+            &["run", "a.fbp", "--ignore", "a,b", "--broker", "carrier:pigeon", "--port", "0"],
+            78,
+            "no transport speaks `carrier:`",
+        ),
+        (
+            &["run", "a.fbp", "--ignore", "a,b", "--broker", "embedded:here", "--port", "0"],
+            78,
+            "cannot keep messages in `here`",
+        ),
+        (&["send", "--queue", "q", "--json", "{"], 78, "--json is not JSON"),
+        (&["register", "--role", "door"], 78, "not ROLE:FILE"),
+        (&["status", "--url", "http://127.0.0.1:1"], 1, "no network answers"),
+    ] {
+        let (ended, out, err) = call.msgflo(arguments);
+        assert_eq!((ended, out.as_str()), (status, ""), "{arguments:?}: {err}");
+        let flat = err.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(said), "{arguments:?}: {err}");
+    }
+}
