@@ -19,7 +19,7 @@ Examples:
   guv validate autoscale.guv.yaml                      check a configuration
   guv run autoscale.guv.yaml --dry-run --oneshot       show what would be done now, and do nothing
   guv run autoscale.guv.yaml                           govern, until stopped
-  guv decide autoscale.guv.yaml resize --ready 3000    how many workers would that need, and why
+  guv decide autoscale.guv.yaml --ready 3000           how many workers would that need, and why
 
 Exit status: 0 done, 1 a role could not be governed, 2 usage, 78 the configuration cannot be used, 130 interrupted";
 

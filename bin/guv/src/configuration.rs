@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use guv::Environment;
-use guv::config::{Error, Loaded};
+use guv::config::Loaded;
 use guv::model::{Diagnostic, Severity};
 use miette::{LabeledSpan, NamedSource, SourceCode};
 
@@ -40,11 +40,17 @@ impl ConfigArguments {
     }
 
     /// Reads the configuration to run it. What is to be said about it all the same is said on standard error.
+    ///
+    /// Whatever is said is said without the lines of the file: they may hold passwords, and this may go to a log.
     pub(crate) fn load(&self) -> Result<Loaded, Stop> {
         let Text { name, text } = self.read()?;
-        let loaded = guv::config::load(&name, &text, &environment()?, &self.allow_key).map_err(Report::stop)?;
+        let loaded = guv::config::load(&name, &text, &environment()?, &self.allow_key).map_err(|error| {
+            Stop::config(Failure::new(
+                error.to_string(),
+                "`guv validate` shows each at its place in the file",
+            ))
+        })?;
         for remark in &loaded.remarks {
-            // One line, without the line of the file: that may hold a password, and this may go to a log.
             eprintln!("{name}:{remark}");
         }
         Ok(loaded)
@@ -54,10 +60,10 @@ impl ConfigArguments {
 /// What the environment gives where the file is silent.
 pub(crate) fn environment() -> Result<Environment, Stop> {
     // A variable that is not text cannot be one of ours.
-    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Environment::from_variables(variables).map_err(|error| {
-        Stop::config(Failure::new(error.to_string(), "correct the variable, or unset it"))
-    })
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Environment::from_variables(variables)
+        .map_err(|error| Stop::config(Failure::new(error.to_string(), "correct the variable, or unset it")))
 }
 
 fn read_file(file: &str) -> Result<Text, Stop> {
@@ -99,10 +105,6 @@ impl Report {
             source: NamedSource::new(file, text.to_owned()),
         };
         Self { file: file.to_owned(), shown: diagnostics.iter().map(show).collect() }
-    }
-
-    fn stop(error: Error) -> Stop {
-        Stop::config(Self::new(&error.file, &error.text, &error.diagnostics))
     }
 }
 

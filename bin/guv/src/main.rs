@@ -55,7 +55,8 @@ fn execute(command: Command) -> Outcome {
 /// Logs go to standard error. `GUV_LOG` says how much, as in `GUV_LOG=debug` or `GUV_LOG=guv=debug`.
 fn log() {
     let filter = EnvFilter::try_from_env("GUV_LOG").unwrap_or_else(|_| EnvFilter::new("warn,guv=info"));
-    let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colours =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

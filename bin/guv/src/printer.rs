@@ -32,8 +32,11 @@ impl Printer {
                 writeln!(out)?;
                 continue;
             }
-            let now: Told =
-                (discriminant(&record.outcome), record.decision.target, record.outcome.error().map(str::to_owned));
+            let now: Told = (
+                discriminant(&record.outcome),
+                record.decision.target,
+                record.outcome.error().map(str::to_owned),
+            );
             if told.insert(record.role.clone(), now.clone()).as_ref() != Some(&now) {
                 writeln!(out, "{}: {}{}", record.role, record.decision, aftermath(&record.outcome))?;
             }

@@ -74,7 +74,7 @@ fn registry(run: &Run) -> Result<Registry, Stop> {
 fn stop(error: governor::Error) -> Stop {
     match error {
         governor::Error::Unserved(_) => {
-            let help = "complete the configuration, or try it with --dry-run, which needs no actuator";
+            let help = "complete the configuration; a dry run needs a source, but no actuator";
             Stop::config(Failure::new(error.to_string(), help))
         }
         error => Stop::internal(error),

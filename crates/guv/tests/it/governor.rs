@@ -136,7 +136,7 @@ async fn every_decision_is_recorded_with_all_its_inputs() {
     let mut decisions = governed.handle.decisions();
     governed.cycle(1).await;
 
-    let records = book.records.lock().unwrap();
+    let records = book.records.lock().unwrap().clone();
     let [record] = records.as_slice() else { panic!("one record, though the other recorder is broken") };
     assert_eq!(decisions.recv().await.unwrap(), *record);
     assert_eq!(governed.handle.snapshot().roles[0], *record);

@@ -1,6 +1,8 @@
 //! The governor and its adapters from outside: doubles where a decision is under test, a real RabbitMQ, and the
 //! documented contract of Heroku.
 
+#![allow(clippy::unwrap_used, reason = "a test may, and so may the functions that it calls")]
+
 mod doubles;
 mod governor;
 mod heroku;

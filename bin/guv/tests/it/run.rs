@@ -1,0 +1,238 @@
+//! `guv run`: the whole of it, from a queue in a real RabbitMQ to a change of a Heroku app.
+//!
+//! `RABBITMQ_URL` and `RABBITMQ_MANAGEMENT_URL` tell where RabbitMQ is; `make test` starts one and sets both.
+
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Connection, ConnectionProperties};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+use wiremock::matchers::{body_json, method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use crate::program::{Place, told};
+
+/// For what has to happen, but not at once.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!(
+            "{name} is not set: this test needs a RabbitMQ with its management plugin; run it by `make test`"
+        )
+    })
+}
+
+/// A queue in RabbitMQ, an app at a double of Heroku, and a folder with the configuration of one role for both.
+struct Scene {
+    place: Place,
+    /// Its end is the end of the queue.
+    _connection: Connection,
+    heroku: MockServer,
+}
+
+impl Scene {
+    async fn set(name: &str, messages: usize) -> Self {
+        let connection =
+            Connection::connect(&variable("RABBITMQ_URL"), ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        let queue = format!("guv-run/{name} {}", std::process::id());
+        let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        channel.queue_declare(queue.as_str().into(), options, FieldTable::default()).await.unwrap();
+        for _ in 0..messages {
+            let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+            let queue = queue.as_str().into();
+            channel
+                .basic_publish("".into(), queue, options, b"job", properties)
+                .await
+                .unwrap()
+                .await
+                .unwrap();
+        }
+        let text =
+            format!("'*': {{pollinterval: 0.2, app: my-app}}\nresize: {{queue: '{queue}', max: 25}}\n");
+        let heroku = MockServer::start().await;
+        let formation = json!([{"type": "resize", "quantity": 1}]);
+        Mock::given(method("GET"))
+            .and(path("/apps/my-app/formation"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(formation))
+            .mount(&heroku)
+            .await;
+        Self { place: Place::with(&text), _connection: connection, heroku }
+    }
+
+    /// Heroku accepts exactly this change.
+    async fn accept(&self, quantity: u32) {
+        let body = json!({"updates": [{"type": "resize", "quantity": quantity}]});
+        Mock::given(method("PATCH"))
+            .and(path("/apps/my-app/formation"))
+            .and(body_json(body))
+            .respond_with(ResponseTemplate::new(200).set_body_json(json!([])))
+            .mount(&self.heroku)
+            .await;
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let arguments = [&["run", "autoscale.guv.yaml"], arguments].concat();
+        let mut command = Command::from(self.place.command(&arguments));
+        command
+            .env("GUV_BROKER", variable("RABBITMQ_URL"))
+            .env("RABBITMQ_MANAGEMENT_URL", variable("RABBITMQ_MANAGEMENT_URL"))
+            .env("HEROKU_API_URL", format!("{}/", self.heroku.uri()))
+            .env("HEROKU_API_KEY", "hunter2")
+            .kill_on_drop(true);
+        command
+    }
+
+    async fn call(&self, arguments: &[&str]) -> Output {
+        timeout(PATIENCE, self.command(arguments).output()).await.expect("it ends").unwrap()
+    }
+
+    /// The changes that Heroku was asked for.
+    async fn patches(&self) -> usize {
+        let requests = self.heroku.received_requests().await.unwrap_or_default();
+        requests.iter().filter(|request| request.method.as_str() == "PATCH").count()
+    }
+}
+
+/// Reads decisions from the program's output until one is as wanted.
+async fn decision(child: &mut Child, wanted: impl Fn(&Value) -> bool) -> Value {
+    let mut lines = BufReader::new(child.stdout.as_mut().expect("it is piped")).lines();
+    let read = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            let record: Value = serde_json::from_str(&line).expect("a line of JSON");
+            if wanted(&record) {
+                return record;
+            }
+        }
+        panic!("it has ended")
+    };
+    timeout(PATIENCE, read).await.expect("such a decision")
+}
+
+#[cfg(unix)]
+fn signal(child: &Child, signal: &str) {
+    let id = child.id().expect("it runs").to_string();
+    assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
+}
+
+#[tokio::test]
+async fn messages_in_rabbitmq_become_dynos_at_heroku() {
+    let scene = Scene::set("change", 1000).await;
+    scene.accept(25).await;
+    let mut child = scene.command(&["--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    // RabbitMQ counts what has been published a little later.
+    let record = decision(&mut child, |record| record["outcome"]["kind"] == "applied").await;
+    assert_eq!(record["outcome"]["workers"], 25);
+    assert_eq!(record["decision"]["inputs"]["observation"]["workers"]["current"], 1);
+    assert!(!record.to_string().contains("hunter2"));
+
+    // A service is stopped by SIGTERM, and that is no failure.
+    signal(&child, "-TERM");
+    assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(0));
+    assert!(scene.patches().await >= 1);
+}
+
+#[tokio::test]
+async fn a_dry_run_shows_the_plan_and_touches_nothing() {
+    let scene = Scene::set("dry", 1000).await;
+    let mut child = scene.command(&["--json", "--dry-run"]).stdout(Stdio::piped()).spawn().unwrap();
+    let record = decision(&mut child, |record| record["outcome"]["kind"] == "planned").await;
+    assert_eq!(record["outcome"]["workers"], 25);
+    signal(&child, "-INT");
+    assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(130));
+    assert_eq!(scene.patches().await, 0);
+}
+
+#[tokio::test]
+async fn a_reload_takes_effect_and_a_bad_one_does_not() {
+    let scene = Scene::set("reload", 1000).await;
+    let mut command = scene.command(&["--json", "--dry-run"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    decision(&mut child, |record| record["outcome"]["workers"] == 25).await;
+    let file = scene.place.path().join("autoscale.guv.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+
+    std::fs::write(&file, "resize: {colour: red}").unwrap();
+    signal(&child, "-HUP");
+    let mut said = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let refused = async {
+        while let Some(line) = said.next_line().await.unwrap() {
+            if line.contains("stays in force") {
+                return;
+            }
+        }
+        panic!("it has ended")
+    };
+    timeout(PATIENCE, refused).await.expect("it says so");
+    // A cycle that begins now still has the roles of before.
+    decision(&mut child, |record| record["outcome"]["workers"] == 25).await;
+
+    std::fs::write(&file, text.replace("max: 25", "max: 7")).unwrap();
+    signal(&child, "-HUP");
+    decision(&mut child, |record| record["outcome"]["workers"] == 7).await;
+    signal(&child, "-TERM");
+    assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn oneshot_fails_when_a_role_could_not_be_governed() {
+    let scene = Scene::set("missing", 0).await;
+    std::fs::write(
+        scene.place.path().join("autoscale.guv.yaml"),
+        "resize: {queue: there-is-none, app: my-app}",
+    )
+    .unwrap();
+    let output = scene.call(&["--oneshot"]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let out = String::from_utf8(output.stdout).unwrap();
+    insta::assert_snapshot!(out, @"resize: the number of ready messages is not known; 1 worker now: hold (not changed: there is no queue `there-is-none`; check `queue:`, and that the worker or the publisher has declared it)");
+}
+
+#[tokio::test]
+async fn a_reader_that_has_gone_ends_it_without_failure() {
+    let scene = Scene::set("pipe", 0).await;
+    let mut child = scene.command(&["--json", "--dry-run"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_stops_the_start() {
+    let place = Place::with("resize: {colour: red}");
+    assert_eq!(place.call(&["run", "autoscale.guv.yaml", "--oneshot"]).status.code(), Some(78));
+    let place = Place::with("resize: {}");
+    insta::assert_snapshot!(told(&place.call(&["run", "autoscale.guv.yaml", "--oneshot"])), @r"
+    status 78
+    --- stdout
+    --- stderr
+      × role `resize` has no source: rabbitmq: it has no broker; set `broker:`,
+      │ GUV_BROKER or CLOUDAMQP_URL
+      help: complete the configuration; a dry run needs a source, but no actuator
+    ");
+    let place = Place::with("resize: {broker: 'amqp://u:hunter2@localhost'}");
+    insta::assert_snapshot!(told(&place.call(&["--config", "autoscale.guv.yaml", "--oneshot"])), @r"
+    status 78
+    --- stdout
+    --- stderr
+      × role `resize` has no actuator: heroku: it has no app; set `app:` or
+      │ GUV_APP
+      help: complete the configuration; a dry run needs a source, but no actuator
+    ");
+}
+
+#[test]
+fn a_deadline_out_of_reach_is_said_and_runs_all_the_same() {
+    // Nothing listens there, so the one cycle fails; but it was begun.
+    let place = Place::with("a: {p: 60, broker: 'http://127.0.0.1:1'}");
+    let output = place.call(&["run", "autoscale.guv.yaml", "--oneshot", "--dry-run"]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("autoscale.guv.yaml:1:8: error: role `a`: the target"), "{said}");
+}
