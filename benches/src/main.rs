@@ -1,3 +1,54 @@
-//! Benchmarks, side by side with the peers.
+//! Benchmarks, side by side with the peers. `cargo xtask bench` runs them, with a RabbitMQ of their own.
+//!
+//! Figures go to standard output as a Markdown table, progress to standard error. Not measured here: anything that a
+//! unit benchmark of a single function would tell.
 
-fn main() {}
+mod machine;
+mod sdk;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "msgflo-bench", about = "Benchmarks, side by side with the peers")]
+struct Arguments {
+    #[command(subcommand)]
+    benchmark: Benchmark,
+}
+
+#[derive(Subcommand)]
+enum Benchmark {
+    /// Jobs a second of the participant SDK, beside a plain lapin loop and msgflo-nodejs
+    Sdk(Sdk),
+    /// One of the programs that `sdk` measures
+    #[command(hide = true)]
+    Worker(sdk::Worker),
+}
+
+#[derive(clap::Args)]
+struct Sdk {
+    /// The broker
+    #[arg(long, env = "RABBITMQ_URL")]
+    broker: String,
+    /// How many messages a participant takes at once; repeatable
+    #[arg(long, default_values_t = [2, 10, 100])]
+    prefetch: Vec<u16>,
+    /// How often each contender is measured, in turns
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// The most seconds that one measurement takes
+    #[arg(long, default_value_t = 5.0)]
+    seconds: f64,
+    /// Write every single measurement to this file, as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Arguments::parse().benchmark {
+        Benchmark::Sdk(arguments) => sdk::compare(arguments).await,
+        Benchmark::Worker(worker) => worker.run().await,
+    }
+}

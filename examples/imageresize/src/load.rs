@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::workload::{Request, Workload};
 
 /// Requests that are sent at once.
-const SENDING: usize = 8;
+const SENDING: usize = 16;
 /// Jobs that are asked for at once: the oldest, since they end first.
 const ASKING: usize = 16;
 /// The pause after a round in which not all of them had ended.

@@ -63,9 +63,12 @@ fn main() -> ExitCode {
     })
 }
 
-/// Warnings and errors, or what `RUST_LOG` says.
+/// What is logged unless `RUST_LOG` says otherwise. What lapin logs of a connection that ends, we report ourselves where
+/// it matters.
+const LOGGED: &str = "warn,lapin=off";
+
 fn log_to_stderr() {
-    let filter = EnvFilter::builder().with_default_directive(tracing::Level::WARN.into()).from_env_lossy();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -17,6 +17,9 @@ use crate::shared::Shared;
 use crate::wire::assemble::Assembler;
 use crate::wire::decode;
 
+/// Commands that are handled under one lock: enough to share its cost, few enough to keep nobody waiting.
+const COMMANDS_MAX: usize = 256;
+
 /// Reads until the socket ends or nothing more can be understood.
 pub(super) struct Reader<'a> {
     pub(super) read: ReadHalf<'a>,
@@ -34,7 +37,7 @@ impl Reader<'_> {
         let mut assembler = Assembler::default();
         let mut commands: Vec<(ChannelId, Command)> = Vec::new();
         loop {
-            let fault = self.decode(&mut assembler, &mut commands);
+            let (fault, more) = self.decode(&mut assembler, &mut commands);
             let failed = fault.is_some();
             let backlog = self.shared.with(|broker, now| {
                 for (channel, command) in commands.drain(..) {
@@ -50,6 +53,11 @@ impl Reader<'_> {
             }
             if backlog >= WINDOW {
                 self.wait_for_room().await;
+            }
+            if more {
+                // Others have their turn before the rest of a long read.
+                tokio::task::yield_now().await;
+                continue;
             }
             let read = async {
                 match self.tuned.heartbeat {
@@ -77,29 +85,34 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes all complete frames out of the buffer.
+    /// Takes complete frames out of the buffer, up to [`COMMANDS_MAX`] commands; true if there may be more.
     fn decode(
         &mut self,
         assembler: &mut Assembler,
         commands: &mut Vec<(ChannelId, Command)>,
-    ) -> Option<Exception> {
+    ) -> (Option<Exception>, bool) {
         let mut taken = 0;
-        let fault = loop {
+        let (fault, more) = loop {
+            if commands.len() >= COMMANDS_MAX {
+                break (None, true);
+            }
             match decode::frame(&self.buffer[taken..], self.tuned.frame_max) {
-                Ok(None) => break None,
+                Ok(None) => break (None, false),
                 Ok(Some((frame, size))) => {
                     taken += size;
                     match assembler.accept(frame) {
                         Ok(command) => commands.extend(command),
-                        Err(exception) => break Some(exception),
+                        Err(exception) => break (Some(exception), false),
                     }
                 }
-                Err(error) => break Some(error.into()),
+                Err(error) => break (Some(error.into()), false),
             }
         };
         self.buffer.advance(taken);
-        self.buffer.reserve(READ_BUFFER / 2);
-        fault
+        if !more {
+            self.buffer.reserve(READ_BUFFER / 2);
+        }
+        (fault, more)
     }
 
     async fn wait_for_room(&self) {
@@ -118,7 +131,8 @@ impl Reader<'_> {
         let mut commands = Vec::new();
         let closing = async {
             loop {
-                if self.decode(&mut assembler, &mut commands).is_some() {
+                let (fault, more) = self.decode(&mut assembler, &mut commands);
+                if fault.is_some() {
                     self.buffer.clear();
                 }
                 self.shared.with(|broker, now| {
@@ -126,7 +140,9 @@ impl Reader<'_> {
                         broker.handle(self.id, channel, command, now);
                     }
                 });
-                if self.read.read_buf(&mut self.buffer).await? == 0 {
+                if more {
+                    tokio::task::yield_now().await;
+                } else if self.read.read_buf(&mut self.buffer).await? == 0 {
                     return Ok(());
                 }
             }

@@ -121,14 +121,21 @@ async fn an_expired_message_keeps_its_expiration_in_its_story() {
 }
 
 #[tokio::test]
-async fn the_queue_can_limit_the_life_of_messages_and_its_own() {
+async fn the_queue_can_limit_the_life_of_messages() {
     let broker = broker().await;
     let (_connection, channel) = channel(&broker).await;
-    layout(&channel, &[("x-message-ttl", 20.into()), ("x-expires", 60.into())]).await;
+    layout(&channel, &[("x-message-ttl", 20.into())]).await;
     publish(&channel, "jobs", b"late").await;
     let message = letter(&broker, &channel, "letters").await;
     assert_eq!(message.delivery.data, b"late");
-    until(&broker, "jobs", |queue| queue.is_none()).await;
+}
+
+#[tokio::test]
+async fn a_queue_that_nobody_uses_can_end() {
+    let broker = broker().await;
+    let (_connection, channel) = channel(&broker).await;
+    declare_with(&channel, "passing", arguments(&[("x-expires", 20.into())])).await;
+    until(&broker, "passing", |queue| queue.is_none()).await;
 }
 
 #[tokio::test]

@@ -122,8 +122,10 @@ async fn perform(demo: Demo) -> Result<ExitCode> {
         }
     };
 
-    let photos = match demo.photos.clone() {
-        Some(photos) => photos,
+    let photos = match &demo.photos {
+        Some(photos) => {
+            photos.canonicalize().with_context(|| format!("{} cannot be read", photos.display()))?
+        }
         None => render(&folder)?,
     };
     let port = record.as_ref().map_or(0, |record| record.port);
@@ -131,7 +133,7 @@ async fn perform(demo: Demo) -> Result<ExitCode> {
         .await
         .with_context(|| format!("the originals cannot be served on port {port} of 127.0.0.1"))?;
     let address = listener.local_addr()?;
-    let gallery = Gallery::new(Some(photos));
+    let gallery = Gallery::new(Some(photos.clone()));
     let originals = gallery.urls(&format!("http://{address}/photographs/").parse()?).await?;
     tokio::spawn(async move { axum::serve(listener, gallery.router()).await });
 
@@ -146,6 +148,7 @@ async fn perform(demo: Demo) -> Result<ExitCode> {
         service: demo.service.clone(),
         broker,
         folder: folder.path().to_owned(),
+        photos,
     };
     let mut network = Network::start(settings)?;
     let mut interrupt = signal(SignalKind::interrupt())?;

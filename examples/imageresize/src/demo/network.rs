@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) broker: Option<String>,
     /// Where everything is kept.
     pub(crate) folder: PathBuf,
+    /// The photographs that the service's page offers.
+    pub(crate) photos: PathBuf,
 }
 
 /// `msgflo run`, and what it runs.
@@ -137,7 +139,7 @@ impl Network {
 }
 
 fn spawn(settings: &Settings) -> Result<Child> {
-    let Settings { program, service, broker, folder } = settings;
+    let Settings { program, service, broker, folder, photos } = settings;
     for file in [folder.join("msgflo.url"), folder.join("service.url")] {
         remove(&file)?;
     }
@@ -165,6 +167,7 @@ fn spawn(settings: &Settings) -> Result<Child> {
         .env("IMAGERESIZE_URL_FILE", folder.join("service.url"))
         .env("IMAGERESIZE_OUTPUT", results(settings))
         .env("IMAGERESIZE_TIMEOUT", TIMEOUT)
+        .env("IMAGES", photos)
         .stdin(Stdio::null())
         .stdout(log.try_clone().context("the log cannot be shared")?)
         .stderr(log)

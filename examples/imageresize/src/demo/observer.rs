@@ -159,14 +159,13 @@ impl Observer {
         Self { latest, samples }
     }
 
-    /// The first status from now on that is as `test` wants it.
+    /// The first status, from the present one on, that is as `test` wants it.
     pub(crate) async fn until(
         &mut self,
         what: &str,
         patience: Duration,
         test: impl Fn(&Status) -> bool,
     ) -> Result<Status> {
-        self.latest.mark_unchanged();
         let wanted = self.latest.wait_for(|status| status.as_ref().is_some_and(&test));
         if let Ok(status) = tokio::time::timeout(patience, wanted).await {
             let status = status.context("the network is not watched any more")?;
