@@ -111,8 +111,9 @@ impl Generator {
             stream::iter(&workload.requests)
                 .then(async |request| {
                     tokio::time::sleep_until(begin + request.after).await;
-                    self.send(request)
+                    request
                 })
+                .map(|request| self.send(request))
                 .buffered(SENDING)
                 .try_for_each(async |key| accepted.send(key).context("nobody waits for the jobs any more"))
                 .await

@@ -18,7 +18,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::program::{Place, told};
 
 /// For what has to happen, but not at once.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {

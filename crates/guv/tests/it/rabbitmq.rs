@@ -17,7 +17,7 @@ use url::Url;
 use crate::doubles;
 
 /// The plugin collects its counts every five seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
