@@ -107,7 +107,8 @@ impl Coordinator {
             complained: HashSet::new(),
         };
         let remembered = known.into_iter().map(|known| known.binding).collect();
-        let first = [Input::Remembered(remembered), Input::Desire(Box::new(options.desired))];
+        // In this order: what is remembered is only removed against what is wanted.
+        let first = [Input::Desire(Box::new(options.desired)), Input::Remembered(remembered)];
         let task = tokio::spawn(shell.run(first, requests, announcements, token));
         Ok(Self { handle, task })
     }
