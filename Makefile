@@ -23,7 +23,7 @@ demo: build
 	$(TARGET)/release/imageresize demo $(ARGS)
 
 run: build
-	$(TARGET)/release/imageresize run $(ARGS)
+	$(TARGET)/release/msgflo run examples/imageresize/service.fbp --scale examples/imageresize/autoscale.guv.yaml $(ARGS)
 
 test:
 	$(CARGO) xtask test $(ARGS)
