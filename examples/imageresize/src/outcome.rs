@@ -76,7 +76,8 @@ impl Work {
                 0.0
             },
             waiting: Spread::of(waiting.collect()),
-            processing_total: processing.clone().sum(),
+            // Not `sum`, which makes -0 of nothing.
+            processing_total: processing.clone().fold(0.0, |sum, one| sum + one),
             processing: Spread::of(processing.collect()),
             deadline,
             within_deadline: in_time.count(),

@@ -204,8 +204,15 @@ async fn drive(
     let mut observer = Observer::start(network.url_file(), ROLE);
     let generator = Generator::new(Endpoint::File(network.service_url_file()), PATIENCE)?;
 
-    eprintln!("starting the network, and waiting until all is connected and no worker runs");
-    let is_ready = |status: &observer::Status| status.is_connected() && status.has_no_workers(ROLE);
+    // A run that is gone on with finds work in the queue, and so workers.
+    let may_have_workers = demo.resume;
+    eprintln!(
+        "starting the network, and waiting until all is connected{}",
+        if may_have_workers { "" } else { " and no worker runs" }
+    );
+    let is_ready = |status: &observer::Status| {
+        status.is_connected() && (may_have_workers || status.has_no_workers(ROLE))
+    };
     let begun = Instant::now();
     let status = network.while_up(observer.until("connected", PATIENCE, is_ready)).await?;
     network.while_up(wait_for_file(network.service_url_file())).await?;
