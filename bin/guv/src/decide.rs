@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use guv::model::EstimateWindow;
-use guv::model::Observation;
+use guv::model::{EstimateWindow, Memory, Observation};
 use guv::{Config, RoleConfig, Sample, Timestamp, WorkerCount};
 
 use crate::arguments::Decide;
@@ -23,8 +22,8 @@ pub(crate) fn decide(options: &Decide) -> Outcome {
     let mut window = EstimateWindow::new(options.window.len());
     window.extend(options.window.iter().copied());
     let now = Timestamp::since_epoch(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
-    let observation = Observation { queue, workers, platform_limit: None };
-    let decision = role.policy.decide(role, &window, &observation, now);
+    let observation = Observation { queue, workers, ..Observation::default() };
+    let decision = role.policy.decide(role, &Memory::of(window), &observation, now);
     if options.json {
         print_json(&decision)?;
     } else {

@@ -115,9 +115,17 @@ impl Queues {
 #[async_trait]
 impl Source for Queues {
     async fn sample(&self, roles: &[&RoleConfig]) -> Answers<Sample, SourceError> {
-        let asked: Vec<_> = roles.iter().map(|role| (role.role.clone(), role.queue.clone())).collect();
-        let samples = stream::iter(asked)
-            .map(|(role, queue)| async move { (role, self.sample_one(queue.as_str()).await) });
+        let asked: Vec<_> = roles.iter().map(|role| (role.role.clone(), role.queues.clone())).collect();
+        let samples = stream::iter(asked).map(|(role, queues)| async move {
+            let mut samples = Vec::new();
+            for queue in &queues {
+                match self.sample_one(queue.as_str()).await {
+                    Ok(sample) => samples.push(sample),
+                    Err(error) => return (role, Err(error)),
+                }
+            }
+            (role, Sample::sum(samples).ok_or(SourceError::NoAnswer))
+        });
         samples.buffer_unordered(CONCURRENCY).collect().await
     }
 }
@@ -171,10 +179,10 @@ impl Actuator for Workers {
         for role in roles {
             let count = match self.coordinator.processes(role.worker.as_str().into()).await {
                 Ok(Some(process)) => Ok(WorkerCount {
-                    current: process.wanted,
                     booting: Some(process.wanted.saturating_sub(process.running)),
                     draining: Some(process.stopping),
                     drains: true,
+                    ..WorkerCount::running(process.wanted)
                 }),
                 Ok(None) => {
                     Err(ActuatorError::fatal(format!("`{}` is not a role that we start", role.worker)))

@@ -1,12 +1,13 @@
 //! A decision, with everything that it was made from.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{InFlight, Observation, Role, Timestamp, WorkerLimits};
+use crate::{InFlight, Observation, Policy, Role, Timestamp, WorkerLimits};
 
 /// What a policy decided for one role in one cycle. It can be recorded, explained and replayed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Decision {
     pub estimate: Option<Estimate>,
     /// What kept the estimate from being followed freely.
     pub limits: Vec<Limit>,
+    /// When to look at the role again, though nothing happens; `None` leaves it to the next poll.
+    #[serde(default, with = "crate::seconds::option", skip_serializing_if = "Option::is_none")]
+    pub look_again: Option<Duration>,
     /// What it was decided from.
     pub inputs: Inputs,
 }
@@ -68,6 +72,23 @@ pub enum Reason {
     Steady,
     /// It is not known how many there are, so the estimate is asked for.
     WorkersUnknown,
+    /// Nothing has waited or run for as long as it takes, so the workers go.
+    LastJobDone,
+    /// Nothing waits or runs, but not for long enough.
+    IdleDelay {
+        /// How long still; in records, seconds.
+        #[serde(with = "crate::seconds")]
+        left: Duration,
+    },
+    /// Fewer would do, but jobs wait or run.
+    Working,
+    /// Somebody has set the number by hand.
+    Manual {
+        /// The number.
+        workers: u32,
+        /// Until when.
+        until: Timestamp,
+    },
     /// It is not known how many messages are ready.
     ReadyUnknown,
     /// It is not known how many jobs are in flight, so workers could only be added, and none need be.
@@ -98,6 +119,31 @@ pub enum Limit {
     Deadline,
     /// The number of jobs in flight is only bounded, so that workers are released one by one.
     OneByOne,
+    /// So many workers are busy, and no busy one is stopped.
+    Busy {
+        /// The busy workers.
+        workers: u32,
+    },
+    /// One decision adds or takes away no more than this.
+    Step {
+        /// The configured step.
+        workers: u32,
+    },
+    /// The last change was not long ago, so that nothing is taken away yet.
+    Cooldown {
+        /// How long still; in records, seconds.
+        #[serde(with = "crate::seconds")]
+        left: Duration,
+    },
+    /// The same number was asked for just now.
+    Throttled,
+    /// The role is paused.
+    Paused,
+    /// A budget over several roles leaves this one so many.
+    Budget {
+        /// Its share.
+        workers: u32,
+    },
 }
 
 /// The number of workers that the jobs need, and how it came about.
@@ -105,23 +151,42 @@ pub enum Limit {
 pub struct Estimate {
     /// Jobs to do: ready and in flight.
     pub jobs: u64,
-    /// ⌈jobs ÷ concurrency⌉: how often one worker would have to take jobs.
+    /// ⌈jobs ÷ concurrency⌉: how often one worker would have to take jobs. By a table: the jobs.
     pub turns: u64,
-    /// Workers needed, before any limit: ⌈turns × processing ÷ available⌉.
+    /// Workers needed, before any limit: ⌈turns × processing ÷ available⌉, or as the table says.
     pub needed: u64,
     /// Workers needed, within the limits. This is what the window remembers.
     pub workers: u32,
 }
 
+impl Estimate {
+    /// The limit that keeps it from what is needed.
+    pub(crate) fn limit_met(&self, platform_limit: Option<u32>) -> Option<Limit> {
+        let workers = self.workers;
+        match (self.needed.cmp(&u64::from(workers)), platform_limit) {
+            (Ordering::Equal, _) => None,
+            (Ordering::Less, _) => Some(Limit::Minimum { workers }),
+            (Ordering::Greater, Some(_)) => Some(Limit::Platform { workers }),
+            (Ordering::Greater, None) => Some(Limit::Maximum { workers }),
+        }
+    }
+}
+
 /// What a decision was made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Inputs {
+    /// The policy.
+    #[serde(default)]
+    pub policy: Policy,
     /// What was seen.
     pub observation: Observation,
     /// The jobs in flight, as derived from it.
     pub in_flight: InFlight,
     /// Past estimates, oldest first.
     pub window: Vec<u32>,
+    /// How long nothing has waited or run, where the policy wants to know.
+    #[serde(default, with = "crate::seconds::option", skip_serializing_if = "Option::is_none")]
+    pub idle_for: Option<Duration>,
     /// The numbers of the configuration that took part.
     pub parameters: Parameters,
 }
@@ -169,6 +234,29 @@ impl fmt::Display for Decision {
 }
 
 impl Decision {
+    /// The workers that there are, where it is known.
+    pub fn current(&self) -> Option<u32> {
+        self.inputs.observation.workers.map(|workers| workers.current)
+    }
+
+    /// Asks for another number of workers than the policy does.
+    pub(crate) fn ask_for(&mut self, workers: u32) {
+        (self.action, self.target) = match self.current() {
+            None => (Action::Set, Some(workers)),
+            Some(current) => match workers.cmp(&current) {
+                Ordering::Greater => (Action::Up, Some(workers)),
+                Ordering::Less => (Action::Down, Some(workers)),
+                Ordering::Equal => (Action::Keep, None),
+            },
+        };
+    }
+
+    /// Leaves the number of workers as it is.
+    pub(crate) fn keep(&mut self) {
+        self.action = Action::Keep;
+        self.target = None;
+    }
+
     fn write_jobs(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(ready) = self.inputs.observation.queue.ready else {
             return f.write_str("the number of ready messages is not known");
@@ -193,6 +281,9 @@ impl Decision {
     fn write_estimate(&self, f: &mut fmt::Formatter<'_>, estimate: &Estimate) -> fmt::Result {
         let Parameters { processing, available, concurrency, .. } = self.inputs.parameters;
         f.write_str(", ")?;
+        if self.inputs.policy == Policy::Ratio {
+            return write!(f, "by the table {}", count(estimate.needed, "worker"));
+        }
         if concurrency.get() > 1 {
             write!(f, "{concurrency} at once = {}, ", count(estimate.turns, "turn"))?;
         }
@@ -218,6 +309,12 @@ impl fmt::Display for Reason {
             Self::WindowHolds { highest } => write!(f, "no change, the window needed {highest}"),
             Self::Steady => f.write_str("no change"),
             Self::WorkersUnknown => f.write_str("it is not known how many workers there are"),
+            Self::LastJobDone => f.write_str("down, the last job is done"),
+            Self::IdleDelay { left } => {
+                write!(f, "no change for {} s more, a job may come", seconds(*left))
+            }
+            Self::Working => f.write_str("no change until the last job is done"),
+            Self::Manual { workers, .. } => write!(f, "set to {workers} by hand"),
             Self::ReadyUnknown => f.write_str("hold"),
             Self::InFlightUnknown => f.write_str("hold, work in flight may need the workers there are"),
         }
@@ -231,6 +328,14 @@ impl fmt::Display for Limit {
             Self::Maximum { workers } => write!(f, "at most the maximum of {workers}"),
             Self::Platform { workers } => write!(f, "at most the {workers} that the platform runs"),
             Self::Deadline => f.write_str("the deadline is out of reach"),
+            Self::Busy { workers } => write!(f, "not fewer than the {workers} that are busy"),
+            Self::Step { workers } => write!(f, "no more than {workers} at a time"),
+            Self::Cooldown { left } => {
+                write!(f, "none taken away for {} s more after the last change", seconds(*left))
+            }
+            Self::Throttled => f.write_str("asked for just now"),
+            Self::Paused => f.write_str("paused"),
+            Self::Budget { workers } => write!(f, "the budget leaves it {workers}"),
             Self::OneByOne => f.write_str("in flight is only bounded, so one worker at a time"),
         }
     }

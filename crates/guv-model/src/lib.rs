@@ -16,7 +16,7 @@
 //! let observation = Observation {
 //!     queue: QueueSample { ready: Some(80), unacknowledged: Some(20), ..QueueSample::default() },
 //!     workers: Some(WorkerCount::running(3)),
-//!     platform_limit: None,
+//!     ..Observation::default()
 //! };
 //! let decision = state.step(role, &observation, Timestamp::from_unix_seconds(1_700_000_000));
 //! assert_eq!(decision.target, Some(27));
@@ -30,26 +30,35 @@
 //!
 //! It does not talk to anything, keep anything beyond [`RoleState`], or know what a broker is.
 
+mod budget;
 mod config;
 mod decision;
+mod guard;
 mod in_flight;
+mod learn;
 mod names;
 mod normal;
 mod observation;
 mod policy;
+mod ratio;
+mod schedule;
 mod seconds;
 mod state;
 mod timestamp;
 
+pub use budget::Budget;
 pub use config::{
-    Checked, Config, ConfigError, Diagnostic, Environment, KEYS, KeyInfo, Percentile, Place, RoleConfig,
-    Severity, WorkerLimits,
+    ACTUATORS, Checked, Config, ConfigError, Diagnostic, Environment, KEYS, KeyInfo, OptionInfo, Part,
+    PartInfo, Percentile, Place, RoleConfig, SOURCES, Severity, Shape, WorkerLimits, json_schema, keys_table,
+    parts_table,
 };
 pub use decision::{Action, Decision, Estimate, Inputs, Limit, Parameters, Reason};
 pub use in_flight::InFlight;
-pub use names::{AppName, BrokerUrl, QueueName, Role, Secret, WorkerName};
+pub use names::{AppName, BrokerUrl, QueueName, QueueNames, Role, Secret, WorkerName};
 pub use normal::inverse_normal_cdf;
-pub use observation::{JobReports, Observation, QueueSample, WorkerCount};
-pub use policy::{EstimateWindow, Policy};
-pub use state::RoleState;
+pub use observation::{JobReports, JobTimes, Manual, Observation, QueueSample, WorkerCount};
+pub use policy::{EstimateWindow, Memory, Policy};
+pub use ratio::{JobWorkerRatio, Step};
+pub use schedule::{BadTime, Rule, Schedule, When};
+pub use state::{Occasion, RoleState};
 pub use timestamp::Timestamp;

@@ -55,6 +55,43 @@ name! {
     AppName
 }
 
+/// The queues of a role, at least one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct QueueNames(Vec<QueueName>);
+
+impl QueueNames {
+    /// `None` when there is none.
+    pub fn new(names: Vec<QueueName>) -> Option<Self> {
+        (!names.is_empty()).then_some(Self(names))
+    }
+
+    /// The first.
+    pub fn first(&self) -> &QueueName {
+        // There is at least one, by construction.
+        &self.0[0]
+    }
+
+    /// All of them, in the order of the configuration.
+    pub fn iter(&self) -> std::slice::Iter<'_, QueueName> {
+        self.0.iter()
+    }
+}
+
+impl From<QueueName> for QueueNames {
+    fn from(name: QueueName) -> Self {
+        Self(vec![name])
+    }
+}
+
+impl<'a> IntoIterator for &'a QueueNames {
+    type Item = &'a QueueName;
+    type IntoIter = std::slice::Iter<'a, QueueName>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 /// The address of a broker.
 ///
 /// Its `Display` and `Debug` replace the password by `***`, so that it can be logged. It is not

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
+
 /// What a queue source knows about one queue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct QueueSample {
@@ -24,6 +26,57 @@ pub struct QueueSample {
     /// How long the oldest ready message has waited.
     #[serde(with = "crate::seconds::option")]
     pub oldest: Option<Duration>,
+    /// How long finished jobs took, where somebody measures it.
+    #[serde(default)]
+    pub times: Option<JobTimes>,
+}
+
+impl QueueSample {
+    /// The queues of one role taken together. What is unknown of one of them is unknown of all: a number that
+    /// leaves one out would be too low. `None` when there is no queue.
+    ///
+    /// Rates and consumers add up; the oldest is the oldest of those known, as it is only ever a lower bound.
+    pub fn sum(samples: impl IntoIterator<Item = Self>) -> Option<Self> {
+        samples.into_iter().reduce(|a, b| Self {
+            ready: both(a.ready, b.ready, u64::saturating_add),
+            unacknowledged: both(a.unacknowledged, b.unacknowledged, u64::saturating_add),
+            reports: both(a.reports, b.reports, |a, b| JobReports {
+                started: a.started.saturating_add(b.started),
+                finished: a.finished.saturating_add(b.finished),
+            }),
+            consumers: both(a.consumers, b.consumers, u32::saturating_add),
+            fill_rate: both(a.fill_rate, b.fill_rate, |a, b| a + b),
+            drain_rate: both(a.drain_rate, b.drain_rate, |a, b| a + b),
+            oldest: a.oldest.max(b.oldest),
+            times: both(a.times, b.times, JobTimes::plus),
+        })
+    }
+}
+
+fn both<T>(a: Option<T>, b: Option<T>, add: impl FnOnce(T, T) -> T) -> Option<T> {
+    Some(add(a?, b?))
+}
+
+/// How long jobs took, as sums since some moment that the source chooses; they only ever grow, or start anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobTimes {
+    /// Jobs measured.
+    pub jobs: u64,
+    /// Σ processing time, seconds.
+    pub sum: f64,
+    /// Σ processing time², seconds².
+    pub squares: f64,
+}
+
+impl JobTimes {
+    /// Both together.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            jobs: self.jobs.saturating_add(other.jobs),
+            sum: self.sum + other.sum,
+            squares: self.squares + other.squares,
+        }
+    }
 }
 
 /// How many jobs the workers of a role said they started and finished, counted since the same moment.
@@ -48,14 +101,20 @@ pub struct WorkerCount {
     pub booting: Option<u32>,
     /// Workers told to stop that finish what they have; not part of `current`.
     pub draining: Option<u32>,
+    /// How many of `current` are known to be working on a job.
+    #[serde(default)]
+    pub busy: Option<u32>,
     /// Whether a worker that is told to stop finishes the jobs that it holds, so that stopping it loses no work.
     pub drains: bool,
+    /// Whether idle workers are stopped before busy ones when there are to be fewer.
+    #[serde(default)]
+    pub idle_first: bool,
 }
 
 impl WorkerCount {
     /// So many workers; nothing is known about booting and draining, and nothing promised about how they stop.
     pub const fn running(current: u32) -> Self {
-        Self { current, booting: None, draining: None, drains: false }
+        Self { current, booting: None, draining: None, busy: None, drains: false, idle_first: false }
     }
 }
 
@@ -68,4 +127,16 @@ pub struct Observation {
     pub workers: Option<WorkerCount>,
     /// The most workers that the platform runs, where it has refused more not long ago.
     pub platform_limit: Option<u32>,
+    /// What somebody has set by hand for a time.
+    #[serde(default)]
+    pub manual: Option<Manual>,
+}
+
+/// A number of workers that somebody has set by hand; the policy is not followed until it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manual {
+    /// Workers.
+    pub workers: u32,
+    /// Until when.
+    pub until: Timestamp,
 }

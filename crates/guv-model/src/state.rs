@@ -1,6 +1,8 @@
 //! What is remembered of a role from cycle to cycle.
 
-use crate::policy::EstimateWindow;
+use crate::guard::{self, Accepted};
+use crate::learn::Learner;
+use crate::policy::{EstimateWindow, Memory};
 use crate::{Decision, Observation, RoleConfig, Timestamp, WorkerLimits};
 
 /// The state machine of one role: an observation goes in, a decision comes out.
@@ -8,32 +10,66 @@ use crate::{Decision, Observation, RoleConfig, Timestamp, WorkerLimits};
 /// A cycle without data yields a decision to hold and leaves the state as it was.
 #[derive(Clone, Debug)]
 pub struct RoleState {
-    window: EstimateWindow,
+    memory: Memory,
+    learner: Learner,
+    accepted: Option<Accepted>,
+}
+
+/// Why the role is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// It is time.
+    Poll,
+    /// Something has happened between two polls.
+    Event,
 }
 
 impl RoleState {
     /// A role of which nothing is remembered, with a window of so many estimates.
     pub fn new(window: usize) -> Self {
-        Self { window: EstimateWindow::new(window) }
+        Self { memory: Memory::new(window), learner: Learner::default(), accepted: None }
     }
 
-    /// Decides, and remembers the estimate for the cycles to come.
+    /// Decides at a poll, and remembers what the cycles to come have to know.
     pub fn step(&mut self, role: &RoleConfig, observation: &Observation, now: Timestamp) -> Decision {
-        let decision = role.policy.decide(role, &self.window, observation, now);
-        if let Some(estimate) = &decision.estimate {
-            self.window.push(estimate.workers);
+        self.step_on(Occasion::Poll, role, observation, now)
+    }
+
+    /// Decides, and remembers what the cycles to come have to know.
+    pub fn step_on(
+        &mut self,
+        occasion: Occasion,
+        role: &RoleConfig,
+        observation: &Observation,
+        now: Timestamp,
+    ) -> Decision {
+        let learnt = role.learn_processing.then(|| {
+            self.learner.observe(role, observation, now);
+            self.learner.applied_to(role)
+        });
+        let role = learnt.as_ref().unwrap_or(role);
+        let mut decision = role.policy.decide(role, &self.memory, observation, now);
+        match occasion {
+            Occasion::Poll => self.memory.polled(&decision),
+            Occasion::Event => self.memory.woken(&decision),
         }
+        guard::guard(&mut decision, role, self.accepted, now);
         decision
+    }
+
+    /// The platform has accepted so many workers.
+    pub fn accepted(&mut self, workers: u32, now: Timestamp) {
+        self.accepted = Some(Accepted { workers, at: now });
     }
 
     /// Takes over a changed configuration: the newest estimates are kept, within the new limits.
     pub fn reconfigure(&mut self, window: usize, limits: WorkerLimits) {
-        self.window.resize(window);
-        self.window.bound(limits);
+        self.memory.window.resize(window);
+        self.memory.window.bound(limits);
     }
 
     /// The estimates that are remembered.
     pub fn window(&self) -> &EstimateWindow {
-        &self.window
+        &self.memory.window
     }
 }

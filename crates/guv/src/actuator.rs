@@ -10,11 +10,12 @@ use crate::{Answers, BoxError};
 /// Runs workers: says how many there are, and changes that.
 ///
 /// Both calls are made for the roles of one application at a time, and each role has an answer of its own. They
-/// are dropped when the governor's patience ends.
+/// are dropped when the governor's patience ends. A new actuator is one file with an implementation of this, a
+/// line in `guv_model::ACTUATORS`, and a line where the registry is built, under the same name.
 #[async_trait]
 pub trait Actuator: Send + Sync {
     /// Whether this actuator can serve the role; called when a configuration is taken into force. A role is
-    /// given to the first actuator of the registry that accepts it.
+    /// given to the actuator that it names, else to the first of the registry that accepts it.
     ///
     /// # Errors
     /// Says what is missing and what to do.
@@ -36,8 +37,26 @@ pub trait Actuator: Send + Sync {
     /// a dry run, never with two changes of one role, never with none.
     ///
     /// `Ok` means that the platform has accepted the change, not that the workers are up. It must be idempotent:
-    /// a change may come again in the next cycle.
+    /// a change may come again in the next cycle. Where the platform lets it choose, idle workers go first, newest
+    /// first, and a busy one gets [`RoleConfig::grace`] to finish; it says so in [`WorkerCount::idle_first`] and
+    /// [`WorkerCount::drains`].
     async fn apply(&self, app: Option<&AppName>, changes: &[Change<'_>]) -> Answers<(), ActuatorError>;
+
+    /// What is left of the requests that the platform allows, as it said last; `None` where it has no such limit
+    /// or has not been asked yet. With little left the governor counts less often and saves the rest for changes.
+    fn quota(&self, app: Option<&AppName>) -> Option<Quota> {
+        let _ = app;
+        None
+    }
+}
+
+/// What is left of the requests that a platform allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Requests left now.
+    pub remaining: u32,
+    /// How long it takes until one more is given back.
+    pub per_request: Duration,
 }
 
 /// A number of workers to be made so.

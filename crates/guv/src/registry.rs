@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use guv_model::{Role, RoleConfig};
+use guv_model::{Part, Role, RoleConfig};
 
 use crate::{Actuator, Source};
 
@@ -62,9 +62,15 @@ impl Registry {
     /// Finds a source and an actuator for a role. In a dry run the actuator may be missing.
     pub(crate) fn assign(&self, role: &RoleConfig, dry_run: bool) -> Result<Assignment, Unserved> {
         let unserved = |kind, reasons| Unserved { role: role.role.clone(), kind, reasons };
-        let source = first(self.sources.iter().map(|(name, source)| (*name, source.accepts(role))))
-            .map_err(|reasons| unserved("source", reasons))?;
-        let actuator = first(self.actuators.iter().map(|(name, actuator)| (*name, actuator.accepts(role))));
+        let source = first(
+            role.source.as_ref(),
+            self.sources.iter().map(|(name, source)| (*name, || source.accepts(role))),
+        )
+        .map_err(|reasons| unserved("source", reasons))?;
+        let actuator = first(
+            role.actuator.as_ref(),
+            self.actuators.iter().map(|(name, actuator)| (*name, || actuator.accepts(role))),
+        );
         let actuator = match actuator {
             Ok(index) => Some(index),
             Err(_) if dry_run => None,
@@ -74,17 +80,30 @@ impl Registry {
     }
 }
 
-/// The index of the first that accepts, else why each declined.
-fn first(answers: impl Iterator<Item = (&'static str, Result<(), String>)>) -> Result<usize, Vec<String>> {
+/// The index of the one that is wanted, else of the first that accepts; else why each declined.
+fn first<F: FnOnce() -> Result<(), String>>(
+    wanted: Option<&Part>,
+    offers: impl Iterator<Item = (&'static str, F)>,
+) -> Result<usize, Vec<String>> {
     let mut reasons = Vec::new();
-    for (index, (name, answer)) in answers.enumerate() {
-        match answer {
+    let mut names = Vec::new();
+    for (index, (name, accepts)) in offers.enumerate() {
+        names.push(name);
+        if wanted.is_some_and(|wanted| wanted.kind() != name) {
+            continue;
+        }
+        match accepts() {
             Ok(()) => return Ok(index),
             Err(reason) => reasons.push(format!("{name}: {reason}")),
         }
     }
     if reasons.is_empty() {
-        reasons.push("none is registered".to_owned());
+        reasons.push(match (wanted, names.as_slice()) {
+            (Some(wanted), [_, ..]) => {
+                format!("`{}` is not to be had here; there are {}", wanted.kind(), names.join(", "))
+            }
+            _ => "none is registered".to_owned(),
+        });
     }
     Err(reasons)
 }

@@ -7,8 +7,11 @@
 mod diagnostic;
 mod environment;
 mod keys;
+mod parts;
+mod reference;
 mod resolve;
 mod settings;
+mod structured;
 mod tree;
 mod value;
 
@@ -17,11 +20,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppName, BrokerUrl, Parameters, Policy, QueueName, Role, Secret, WorkerName};
+use crate::{
+    AppName, BrokerUrl, Budget, JobWorkerRatio, Parameters, Policy, QueueNames, Role, Schedule, Secret,
+    Timestamp, WorkerName,
+};
 
 pub use diagnostic::{ConfigError, Diagnostic, Place, Severity};
 pub use environment::Environment;
 pub use keys::{KEYS, KeyInfo};
+pub use parts::{ACTUATORS, OptionInfo, Part, PartInfo, SOURCES, Shape};
+pub use reference::{json_schema, keys_table, parts_table};
 
 use diagnostic::Diagnostics;
 
@@ -32,6 +40,8 @@ pub struct Config {
     pub poll_interval: Duration,
     /// How far back the estimates lie that scaling down must respect.
     pub history: Duration,
+    /// Caps over several roles together.
+    pub budgets: Vec<Budget>,
     /// The roles, in the order of the file; at least one.
     pub roles: Vec<RoleConfig>,
 }
@@ -43,8 +53,16 @@ pub struct RoleConfig {
     pub role: Role,
     /// How the number of workers is found.
     pub policy: Policy,
-    /// The queue that its jobs wait in.
-    pub queue: QueueName,
+    /// For [`Policy::Ratio`]: workers against waiting jobs.
+    pub job_worker_ratio: JobWorkerRatio,
+    /// For [`Policy::Ratio`]: how long nothing may wait or run before the workers go.
+    pub down_delay: Duration,
+    /// The queues that its jobs wait in.
+    pub queues: QueueNames,
+    /// The source that is to tell about them; `None` leaves it to the registry.
+    pub source: Option<Part>,
+    /// The actuator that is to run its workers; `None` leaves it to the registry.
+    pub actuator: Option<Part>,
     /// Its workers' name on the platform.
     pub worker: WorkerName,
     /// The application that its workers belong to.
@@ -59,6 +77,10 @@ pub struct RoleConfig {
     pub metric: Option<String>,
     /// The size of a worker, for its cost.
     pub dyno_size: String,
+    /// What a worker of that size costs per hour, where it is known.
+    pub price: Option<f64>,
+    /// Whether `processing` and `stddev` are only a beginning, to be replaced by what is learnt.
+    pub learn_processing: bool,
     /// Mean processing time of a job, positive.
     pub processing: Duration,
     /// Standard deviation of the processing time.
@@ -76,8 +98,22 @@ pub struct RoleConfig {
     pub target_within_reach: bool,
     /// Jobs that one worker processes at once.
     pub concurrency: NonZeroU32,
-    /// Fewest and most workers.
+    /// Fewest and most workers, where no schedule says otherwise.
     pub limits: WorkerLimits,
+    /// Other limits at certain times.
+    pub schedule: Option<Schedule>,
+    /// Most workers added by one decision.
+    pub max_step_up: Option<NonZeroU32>,
+    /// Most workers taken away by one decision.
+    pub max_step_down: Option<NonZeroU32>,
+    /// After a change, how long no worker is taken away.
+    pub cooldown: Duration,
+    /// How long a worker that is told to stop may finish what it has.
+    pub grace: Duration,
+    /// Whether there may be fewer workers than are busy.
+    pub stop_busy: bool,
+    /// Whether the number of workers is left as it is.
+    pub paused: bool,
 }
 
 /// Fewest and most workers. The maximum wins where the minimum lies above it.
@@ -124,14 +160,32 @@ impl RoleConfig {
         self.processing.max(self.target.saturating_sub(self.processing))
     }
 
-    /// The numbers that take part in a decision.
-    pub fn parameters(&self) -> Parameters {
+    /// The limits in force at a time.
+    pub fn limits_at(&self, now: Timestamp) -> WorkerLimits {
+        self.schedule.as_ref().map_or(self.limits, |schedule| schedule.limits(self.limits, now))
+    }
+
+    /// The same role with another processing time, and all that follows from it.
+    pub fn with_processing(&self, processing: Duration, stddev: Duration) -> Self {
+        let target = resolve::target_of(self.deadline, self.percentile, stddev);
+        let reachable = target.filter(|target| *target > processing);
+        Self {
+            processing,
+            stddev,
+            target: reachable.unwrap_or(processing + resolve::LEAST_MARGIN),
+            target_within_reach: reachable.is_some(),
+            ..self.clone()
+        }
+    }
+
+    /// The numbers that take part in a decision at a time.
+    pub fn parameters(&self, now: Timestamp) -> Parameters {
         Parameters {
             processing: self.processing,
             target: self.target,
             available: self.available(),
             concurrency: self.concurrency,
-            limits: self.limits,
+            limits: self.limits_at(now),
         }
     }
 }

@@ -5,11 +5,16 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use super::diagnostic::Diagnostics;
-use super::settings::{FileSettings, Given, Settings};
+use super::keys::nearest;
+use super::settings::{FileSettings, Given, Processing, Settings};
 use super::tree::Key;
 use super::{Config, Environment, Percentile, RoleConfig, Severity, WorkerLimits};
-use crate::{AppName, Policy, QueueName, Role, Secret, WorkerName, inverse_normal_cdf};
+use crate::budget::Budget;
+use crate::schedule::Schedule;
+use crate::{AppName, QueueName, QueueNames, Role, Secret, WorkerName, inverse_normal_cdf};
 
 const PROCESSING: Duration = Duration::from_secs(10);
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -20,9 +25,15 @@ const MINIMUM: u32 = 1;
 const MAXIMUM: u32 = 5;
 const PERCENTILE: f64 = 99.0;
 const DYNO_SIZE: &str = "standard-1x";
+const DOWN_DELAY: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(30);
+
+/// US dollars per hour, of Heroku's price list.
+const PRICES: [(&str, f64); 4] =
+    [("standard-1x", 0.035), ("standard-2x", 0.07), ("performance-m", 0.35), ("performance-l", 0.70)];
 
 /// How far above the processing time the target is put when the deadline leaves it below.
-const LEAST_MARGIN: Duration = Duration::from_millis(10);
+pub(super) const LEAST_MARGIN: Duration = Duration::from_millis(10);
 
 /// The configuration of every role. It is only of use when no error was found.
 pub(super) fn resolve(
@@ -30,13 +41,80 @@ pub(super) fn resolve(
     environment: &Environment,
     diagnostics: &mut Diagnostics<'_>,
 ) -> Option<Config> {
-    let roles: Vec<_> =
+    let roles: Vec<RoleConfig> =
         file.roles.iter().map(|(key, own)| role(key, own, &file.shared, environment, diagnostics)).collect();
     warn_of_shared_workers(file, &roles, diagnostics);
     Some(Config {
         poll_interval: value(&file.shared.poll_interval).unwrap_or(POLL_INTERVAL),
         history: value(&file.shared.history).unwrap_or(HISTORY),
+        budgets: budgets(file, &roles, diagnostics),
         roles,
+    })
+}
+
+/// The budgets, with the roles that they are over.
+fn budgets(file: &FileSettings, roles: &[RoleConfig], diagnostics: &mut Diagnostics<'_>) -> Vec<Budget> {
+    let Some(given) = &file.shared.budgets else { return Vec::new() };
+    let mut budgets = Vec::new();
+    for settings in &given.value {
+        let members: Vec<&RoleConfig> = match &settings.roles {
+            None => roles.iter().collect(),
+            Some(names) => names
+                .iter()
+                .filter_map(|name| {
+                    let found = roles.iter().find(|role| role.role.as_str() == name.value);
+                    if found.is_none() {
+                        let help = match nearest(&name.value, roles.iter().map(|role| role.role.as_str())) {
+                            Some(near) => format!("did you mean `{near}`?"),
+                            None => "name a role of this file".to_owned(),
+                        };
+                        let message = format!("a budget names the role `{}`, which is not there", name.value);
+                        diagnostics.error(name.place, message, "no such role", help);
+                    }
+                    found
+                })
+                .collect(),
+        };
+        if settings.cost.is_some() {
+            for role in members.iter().filter(|role| role.price.is_none()) {
+                diagnostics.error(
+                    given.place,
+                    format!(
+                        "role `{}` is under a budget of money, but `{}` has no price",
+                        role.role, role.dyno_size
+                    ),
+                    "its cost is not known",
+                    format!("add it to the `'*'` block: `prices: {{{}: 0.1}}`", role.dyno_size),
+                );
+            }
+        }
+        let fewest: u64 = members.iter().map(|role| u64::from(role.limits.bound(0))).sum();
+        if let Some(cap) = settings.workers.filter(|cap| fewest > u64::from(*cap)) {
+            diagnostics.push(
+                Severity::Warning,
+                given.place,
+                format!(
+                    "the minimums of the roles under this budget add up to {fewest}, above its {cap} workers"
+                ),
+                "the budget wins",
+                "raise it or lower the minimums",
+            );
+        }
+        budgets.push(Budget {
+            workers: settings.workers,
+            cost_per_hour: settings.cost,
+            roles: members.iter().map(|role| role.role.clone()).collect(),
+        });
+    }
+    budgets
+}
+
+/// The price of a worker of this size per hour.
+fn price(shared: &Settings, size: &str) -> Option<f64> {
+    let given = shared.prices.iter().flat_map(|given| &given.value).find(|(name, _)| name == size);
+    given.map(|(_, price)| *price).or_else(|| {
+        let known = PRICES.iter().find(|(name, _)| name.eq_ignore_ascii_case(size));
+        known.map(|(_, price)| *price)
     })
 }
 
@@ -82,7 +160,11 @@ fn role(
         };
     }
 
-    let processing = inherited!(processing).unwrap_or(PROCESSING);
+    let (processing, learn_processing) = match inherited!(processing) {
+        Some(Processing::Mean(mean)) => (mean, false),
+        Some(Processing::Auto) => (PROCESSING, true),
+        None => (PROCESSING, false),
+    };
     let stddev = inherited!(stddev).filter(|stddev| !stddev.is_zero()).unwrap_or(processing / 2);
     let deadline = inherited!(deadline).unwrap_or(DEADLINE);
     let percentile = inherited!(percentile)
@@ -109,8 +191,9 @@ fn role(
     };
     let reachable = target.filter(|target| *target > processing);
     if reachable.is_none() {
-        let place = (given!(target).or(given!(deadline)).or(given!(processing)))
-            .map_or(key.place, |given| given.place);
+        let places = [given!(target).map(|given| given.place), given!(deadline).map(|given| given.place)];
+        let place = places.into_iter().flatten().next();
+        let place = place.or(given!(processing).map(|given| given.place)).unwrap_or(key.place);
         let shown = match (given!(target), target) {
             (Some(given), _) => format!("target {} s", seconds(given.value)),
             (None, Some(target)) => {
@@ -140,17 +223,28 @@ fn role(
         );
     }
 
+    let named = |names: Vec<String>| QueueNames::new(names.into_iter().map(QueueName::new).collect());
+    let queues = inherited!(queue).and_then(named).unwrap_or_else(|| QueueName::new(&key.text).into());
+    let zone = inherited!(time_zone).unwrap_or(TimeZone::UTC);
+    let schedule = inherited!(schedule).map(|rules| Schedule::new(zone, rules));
+    let dyno_size = inherited!(dyno_size).unwrap_or_else(|| DYNO_SIZE.to_owned());
     RoleConfig {
         role: Role::new(&key.text),
-        policy: Policy::default(),
-        queue: QueueName::new(inherited!(queue).unwrap_or_else(|| key.text.clone())),
+        policy: inherited!(policy).unwrap_or_default(),
+        job_worker_ratio: inherited!(job_worker_ratio).unwrap_or_default(),
+        down_delay: inherited!(down_delay).unwrap_or(DOWN_DELAY),
+        queues,
+        source: inherited!(source),
+        actuator: inherited!(actuator),
         worker: WorkerName::new(inherited!(worker).unwrap_or_else(|| key.text.clone())),
         app: inherited!(app).map(AppName::new).or_else(|| environment.app.clone()),
         broker: inherited!(broker).or_else(|| environment.broker.clone()),
         api_key: inherited!(api_key).map(Secret::new).or_else(|| environment.api_key.clone()),
         status_page: inherited!(status_page).or_else(|| environment.status_page.clone()),
         metric: inherited!(metric),
-        dyno_size: inherited!(dyno_size).unwrap_or_else(|| DYNO_SIZE.to_owned()),
+        price: price(shared, &dyno_size),
+        dyno_size,
+        learn_processing,
         processing,
         stddev,
         deadline,
@@ -160,6 +254,13 @@ fn role(
         target_within_reach: reachable.is_some(),
         concurrency: inherited!(concurrency).unwrap_or(NonZeroU32::MIN),
         limits,
+        schedule,
+        max_step_up: inherited!(max_step_up),
+        max_step_down: inherited!(max_step_down),
+        cooldown: inherited!(cooldown).unwrap_or_default(),
+        grace: inherited!(grace).unwrap_or(GRACE),
+        stop_busy: inherited!(stop_busy).unwrap_or_default(),
+        paused: inherited!(paused).unwrap_or_default(),
     }
 }
 
@@ -169,7 +270,7 @@ fn tail_of(percentile: Percentile, stddev: Duration) -> f64 {
 }
 
 /// deadline − z·stddev; `None` when that is not even positive.
-fn target_of(deadline: Duration, percentile: Percentile, stddev: Duration) -> Option<Duration> {
+pub(super) fn target_of(deadline: Duration, percentile: Percentile, stddev: Duration) -> Option<Duration> {
     Duration::try_from_secs_f64(deadline.as_secs_f64() - tail_of(percentile, stddev)).ok()
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 use super::diagnostic::Diagnostics;
 use super::keys::{self, KeyName};
 use super::tree::{Key, Node, Value};
-use super::value::Reader;
-use super::{Percentile, Place, Severity};
-use crate::BrokerUrl;
+use super::value::{About, Reader};
+use super::{Part, Percentile, Place, Severity};
+use crate::schedule::Rule;
+use crate::{BrokerUrl, JobWorkerRatio, Policy};
 
 /// A value with the place where it is written.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,7 +21,7 @@ pub(super) struct Given<T> {
 /// One block: that of a role, or `*`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Settings {
-    pub(super) processing: Option<Given<Duration>>,
+    pub(super) processing: Option<Given<Processing>>,
     pub(super) stddev: Option<Given<Duration>>,
     pub(super) deadline: Option<Given<Duration>>,
     pub(super) boot: Option<Given<Duration>>,
@@ -29,7 +30,7 @@ pub(super) struct Settings {
     pub(super) minimum: Option<Given<u32>>,
     pub(super) maximum: Option<Given<u32>>,
     pub(super) worker: Option<Given<String>>,
-    pub(super) queue: Option<Given<String>>,
+    pub(super) queue: Option<Given<Vec<String>>>,
     pub(super) app: Option<Given<String>>,
     pub(super) broker: Option<Given<BrokerUrl>>,
     pub(super) api_key: Option<Given<String>>,
@@ -37,8 +38,39 @@ pub(super) struct Settings {
     pub(super) metric: Option<Given<String>>,
     pub(super) percentile: Option<Given<Percentile>>,
     pub(super) target: Option<Given<Duration>>,
+    pub(super) policy: Option<Given<Policy>>,
+    pub(super) job_worker_ratio: Option<Given<JobWorkerRatio>>,
+    pub(super) down_delay: Option<Given<Duration>>,
+    pub(super) source: Option<Given<Part>>,
+    pub(super) actuator: Option<Given<Part>>,
+    pub(super) schedule: Option<Given<Vec<Rule>>>,
+    pub(super) time_zone: Option<Given<jiff::tz::TimeZone>>,
+    pub(super) max_step_up: Option<Given<NonZeroU32>>,
+    pub(super) max_step_down: Option<Given<NonZeroU32>>,
+    pub(super) cooldown: Option<Given<Duration>>,
+    pub(super) grace: Option<Given<Duration>>,
+    pub(super) stop_busy: Option<Given<bool>>,
+    pub(super) paused: Option<Given<bool>>,
     pub(super) poll_interval: Option<Given<Duration>>,
     pub(super) history: Option<Given<Duration>>,
+    pub(super) budgets: Option<Given<Vec<BudgetSettings>>>,
+    pub(super) prices: Option<Given<Vec<(String, f64)>>>,
+}
+
+/// The processing time of a job.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Processing {
+    Mean(Duration),
+    /// To be learnt.
+    Auto,
+}
+
+/// A cap over several roles, as written.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct BudgetSettings {
+    pub(super) workers: Option<u32>,
+    pub(super) cost: Option<f64>,
+    pub(super) roles: Option<Vec<Given<String>>>,
 }
 
 /// All blocks of a file.
@@ -88,16 +120,6 @@ pub(super) fn read(
         if key.text == SHARED {
             file.shared = settings;
         } else {
-            for (name, inert) in [("pollinterval", &settings.poll_interval), ("history", &settings.history)] {
-                let Some(inert) = inert else { continue };
-                diagnostics.push(
-                    Severity::Warning,
-                    inert.place,
-                    format!("role `{}`: `{name}` has no effect on a single role", key.text),
-                    "applies to all roles or none",
-                    "move it to the `'*'` block",
-                );
-            }
             file.roles.push((key.clone(), settings));
         }
     }
@@ -109,7 +131,7 @@ pub(super) fn read(
     Some(file)
 }
 
-fn repeated(key: &Key, first: &Key, context: &str, diagnostics: &mut Diagnostics<'_>) {
+pub(super) fn repeated(key: &Key, first: &Key, context: &str, diagnostics: &mut Diagnostics<'_>) {
     let message = if key.text == first.text {
         format!("{context}`{}` is given twice", key.text)
     } else {
@@ -170,7 +192,18 @@ fn block(role: &Key, node: &Node, allowed: &[String], diagnostics: &mut Diagnost
             continue;
         }
         seen.push((info.key, key));
-        Reader { role, key, node, info, diagnostics }.read_into(&mut settings);
+        if info.shared_only && role.text != SHARED {
+            diagnostics.push(
+                Severity::Warning,
+                node.place,
+                format!("role `{}`: `{}` has no effect on a single role", role.text, info.name),
+                "applies to all roles or none",
+                "move it to the `'*'` block",
+            );
+        }
+        let secret = matches!(info.key, KeyName::ApiKey | KeyName::Broker);
+        let about = About { meaning: info.meaning, default: info.default, secret };
+        Reader { role, key, node, about, diagnostics }.read_into(info.key, &mut settings);
     }
     settings
 }

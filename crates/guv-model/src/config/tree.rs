@@ -32,7 +32,7 @@ pub(super) enum Value {
     Bool(bool),
     Number(f64),
     Text(String),
-    Sequence,
+    Sequence(Vec<Node>),
     Mapping(Vec<(Key, Node)>),
 }
 
@@ -44,7 +44,7 @@ impl Value {
             Self::Bool(value) => format!("the truth value {value}"),
             Self::Number(value) => format!("the number {value}"),
             Self::Text(value) => format!("the text \"{value}\""),
-            Self::Sequence => "a list".to_owned(),
+            Self::Sequence(_) => "a list".to_owned(),
             Self::Mapping(_) => "a mapping".to_owned(),
         }
     }
@@ -163,8 +163,11 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        while items.next_element::<Value>()?.is_some() {}
-        Ok(Value::Sequence)
+        let mut sequence = Vec::new();
+        while let Some(item) = items.next_element::<Spanned<Value>>()? {
+            sequence.push(Node::from(item));
+        }
+        Ok(Value::Sequence(sequence))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {

@@ -5,25 +5,35 @@ use std::time::Duration;
 
 use super::Percentile;
 use super::diagnostic::Diagnostics;
-use super::keys::{KeyInfo, KeyName};
-use super::settings::{Given, Settings};
+use super::keys::{KeyName, nearest};
+use super::parts::{ACTUATORS, SOURCES};
+use super::settings::{Given, Processing, Settings};
 use super::tree::{Key, Node, Value};
-use crate::BrokerUrl;
+use crate::{BrokerUrl, Policy, schedule};
 
 /// Reads the value of one key.
 pub(super) struct Reader<'a, 'd, 't> {
     pub(super) role: &'a Key,
     pub(super) key: &'a Key,
     pub(super) node: &'a Node,
-    pub(super) info: &'static KeyInfo,
+    pub(super) about: About,
     pub(super) diagnostics: &'d mut Diagnostics<'t>,
 }
 
-impl Reader<'_, '_, '_> {
+/// What is to be said about a key when its value will not do.
+#[derive(Clone, Copy)]
+pub(super) struct About {
+    pub(super) meaning: &'static str,
+    pub(super) default: &'static str,
+    /// The value is not to be repeated.
+    pub(super) secret: bool,
+}
+
+impl<'a, 't> Reader<'a, '_, 't> {
     /// Puts the value where its key belongs; a value that will not do becomes a diagnostic and stays unset.
-    pub(super) fn read_into(mut self, settings: &mut Settings) {
-        match self.info.key {
-            KeyName::Processing => settings.processing = self.positive_seconds(),
+    pub(super) fn read_into(mut self, key: KeyName, settings: &mut Settings) {
+        match key {
+            KeyName::Processing => settings.processing = self.processing(),
             KeyName::StdDev => settings.stddev = self.seconds(),
             KeyName::Deadline => settings.deadline = self.positive_seconds(),
             KeyName::Boot => settings.boot = self.seconds(),
@@ -32,7 +42,7 @@ impl Reader<'_, '_, '_> {
             KeyName::Minimum => settings.minimum = self.count(),
             KeyName::Maximum => settings.maximum = self.count(),
             KeyName::Worker => settings.worker = self.text(),
-            KeyName::Queue => settings.queue = self.text(),
+            KeyName::Queue => settings.queue = self.texts(),
             KeyName::App => settings.app = self.text(),
             KeyName::Broker => settings.broker = self.broker(),
             KeyName::ApiKey => settings.api_key = self.text(),
@@ -40,33 +50,46 @@ impl Reader<'_, '_, '_> {
             KeyName::Metric => settings.metric = self.text(),
             KeyName::Percentile => settings.percentile = self.percentile(),
             KeyName::Target => settings.target = self.positive_seconds(),
+            KeyName::Policy => settings.policy = self.policy(),
+            KeyName::JobWorkerRatio => settings.job_worker_ratio = self.ratio(),
+            KeyName::DownDelay => settings.down_delay = self.seconds(),
+            KeyName::Source => settings.source = self.part(SOURCES),
+            KeyName::Actuator => settings.actuator = self.part(ACTUATORS),
+            KeyName::Schedule => settings.schedule = self.schedule(),
+            KeyName::TimeZone => settings.time_zone = self.time_zone(),
+            KeyName::MaxStepUp => settings.max_step_up = self.positive_count(),
+            KeyName::MaxStepDown => settings.max_step_down = self.positive_count(),
+            KeyName::Cooldown => settings.cooldown = self.seconds(),
+            KeyName::Grace => settings.grace = self.seconds(),
+            KeyName::StopBusy => settings.stop_busy = self.flag(),
+            KeyName::Paused => settings.paused = self.flag(),
+            KeyName::Budget => settings.budgets = self.budgets(),
+            KeyName::Prices => settings.prices = self.prices(),
             KeyName::PollInterval => settings.poll_interval = self.interval(),
             KeyName::History => settings.history = self.seconds(),
         }
     }
 
-    fn given<T>(&self, value: T) -> Option<Given<T>> {
+    pub(super) fn given<T>(&self, value: T) -> Option<Given<T>> {
         Some(Given { value, place: self.node.place })
     }
 
-    fn reject<T>(&mut self, wanted: &str, help: String) -> Option<T> {
+    pub(super) fn reject<T>(&mut self, wanted: &str, help: String) -> Option<T> {
         // A value that is not there has no extent to mark.
         let place = if self.node.value == Value::Null { self.key.place } else { self.node.place };
         // A secret is not repeated.
-        let found = match (self.info.key, &self.node.value) {
-            (KeyName::ApiKey | KeyName::Broker, value) if *value != Value::Null => {
-                "something else".to_owned()
-            }
-            (_, value) => value.describe(),
+        let found = match &self.node.value {
+            value if self.about.secret && *value != Value::Null => "something else".to_owned(),
+            value => value.describe(),
         };
         let message =
             format!("role `{}`: `{}` must be {wanted}, but this is {found}", self.role.text, self.key.text);
-        self.diagnostics.error(place, message, self.info.meaning, help);
+        self.diagnostics.error(place, message, self.about.meaning, help);
         None
     }
 
-    fn number(&mut self, wanted: &str, accept: impl Fn(f64) -> bool) -> Option<f64> {
-        let default = self.info.default;
+    pub(super) fn number(&mut self, wanted: &str, accept: impl Fn(f64) -> bool) -> Option<f64> {
+        let default = self.about.default;
         match &self.node.value {
             Value::Number(number) if accept(*number) => Some(*number),
             Value::Text(text) => {
@@ -91,7 +114,7 @@ impl Reader<'_, '_, '_> {
         self.given(duration)
     }
 
-    fn seconds(&mut self) -> Option<Given<Duration>> {
+    pub(super) fn seconds(&mut self) -> Option<Given<Duration>> {
         self.duration("a number of seconds from 0 to a year", |n| n >= 0.0)
     }
 
@@ -105,7 +128,7 @@ impl Reader<'_, '_, '_> {
         self.duration("a number of seconds from 0.01 to a year", |n| n >= 0.01)
     }
 
-    fn count(&mut self) -> Option<Given<u32>> {
+    pub(super) fn count(&mut self) -> Option<Given<u32>> {
         let count = self.number("a whole number, 0 or more", |n| n >= 0.0 && is_whole(n))?;
         self.given(count as u32)
     }
@@ -120,17 +143,88 @@ impl Reader<'_, '_, '_> {
         self.given(Percentile::new(percent)?)
     }
 
-    fn text(&mut self) -> Option<Given<String>> {
+    pub(super) fn text(&mut self) -> Option<Given<String>> {
         match &self.node.value {
             Value::Text(text) if !text.is_empty() => self.given(text.clone()),
             Value::Number(_) | Value::Bool(_) => {
                 self.reject("text", format!("put it in quotes: `{}: \"…\"`", self.key.text))
             }
-            _ => self.reject("text", format!("leave the key out for the default ({})", self.info.default)),
+            _ => self.reject("text", format!("leave the key out for the default ({})", self.about.default)),
         }
     }
 
-    fn broker(&mut self) -> Option<Given<BrokerUrl>> {
+    fn processing(&mut self) -> Option<Given<Processing>> {
+        if matches!(&self.node.value, Value::Text(text) if text == "auto") {
+            return self.given(Processing::Auto);
+        }
+        let mean = self.positive_seconds()?;
+        self.given(Processing::Mean(mean.value))
+    }
+
+    pub(super) fn flag(&mut self) -> Option<Given<bool>> {
+        match self.node.value {
+            Value::Bool(flag) => self.given(flag),
+            _ => self.reject("true or false", format!("the default is {}", self.about.default)),
+        }
+    }
+
+    fn policy(&mut self) -> Option<Given<Policy>> {
+        let text = self.text()?;
+        if let Some(policy) = Policy::named(&text.value) {
+            return self.given(policy);
+        }
+        let names = Policy::ALL.map(Policy::name);
+        let help = match nearest(&text.value, names) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the policies are {}", names.join(", ")),
+        };
+        self.reject("the name of a policy", help)
+    }
+
+    fn time_zone(&mut self) -> Option<Given<jiff::tz::TimeZone>> {
+        let name = self.text()?.value;
+        if let Some(zone) = schedule::time_zone(&name) {
+            return self.given(zone);
+        }
+        let zones: Vec<_> = schedule::time_zones().collect();
+        let help = match nearest(&name, zones.iter().map(String::as_str)) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "write it as in `Europe/Oslo`, or `UTC`".to_owned(),
+        };
+        self.reject("the name of a time zone", help)
+    }
+
+    /// A text, or a list of them that is not empty.
+    pub(super) fn texts(&mut self) -> Option<Given<Vec<String>>> {
+        let node = self.node;
+        let Value::Sequence(items) = &node.value else {
+            let text = self.text()?;
+            return self.given(vec![text.value]);
+        };
+        if items.is_empty() {
+            return self
+                .reject("a text, or a list of texts", "name at least one, or leave the key out".to_owned());
+        }
+        let mut texts = Vec::new();
+        for item in items {
+            texts.push(Reader { node: item, ..self.again() }.text());
+        }
+        let texts: Option<Vec<_>> = texts.into_iter().map(|text| Some(text?.value)).collect();
+        self.given(texts?)
+    }
+
+    /// The same reader, to look at another value.
+    pub(super) fn again(&mut self) -> Reader<'a, '_, 't> {
+        Reader {
+            role: self.role,
+            key: self.key,
+            node: self.node,
+            about: self.about,
+            diagnostics: &mut *self.diagnostics,
+        }
+    }
+
+    pub(super) fn broker(&mut self) -> Option<Given<BrokerUrl>> {
         let text = self.text()?;
         match BrokerUrl::parse(&text.value) {
             Ok(url) => self.given(url),

@@ -1,15 +1,20 @@
 //! The policies: how many workers a role should have.
 //!
-//! A policy is a pure function of the role's configuration, the window of past estimates, one observation and
-//! `now`. Adding one is a variant here and a file beside this one.
+//! A policy is a pure function of the role's configuration, what is remembered of the role, one observation and
+//! `now`. Adding one is a variant here, a file beside this one, and, where it needs more than there is, a field of
+//! [`Memory`]. What holds for every policy (steps, cooldown, busy workers, manual settings) is not its business:
+//! that comes after it.
 
+mod memory;
 mod proportional;
+mod ratio;
 mod window;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Decision, Observation, RoleConfig, Timestamp};
 
+pub use memory::Memory;
 pub use window::EstimateWindow;
 
 /// How the number of workers is found.
@@ -20,19 +25,38 @@ pub enum Policy {
     /// In proportion to the jobs at hand, down only as far as the recent past allows: the original guv.
     #[default]
     Proportional,
+    /// By a table of waiting jobs, down when the last job is done: DynoScaler.
+    Ratio,
 }
 
 impl Policy {
-    /// Decides for one role. The estimates in `window` are those of earlier cycles, without this one.
+    /// Every policy.
+    pub const ALL: [Self; 2] = [Self::Proportional, Self::Ratio];
+
+    /// Its name in a configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Proportional => "proportional",
+            Self::Ratio => "ratio",
+        }
+    }
+
+    /// The policy of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| policy.name() == name)
+    }
+
+    /// Decides for one role. What `memory` holds is from earlier cycles, without this one.
     pub fn decide(
         self,
         role: &RoleConfig,
-        window: &EstimateWindow,
+        memory: &Memory,
         observation: &Observation,
         now: Timestamp,
     ) -> Decision {
         match self {
-            Self::Proportional => proportional::decide(role, window, observation, now),
+            Self::Proportional => proportional::decide(role, memory, observation, now),
+            Self::Ratio => ratio::decide(role, memory, observation, now),
         }
     }
 }

@@ -9,30 +9,29 @@
 //! guv. They are computed in whole nanoseconds, so that a quotient that is a whole number is not rounded up by
 //! an error in its last digit. What the original does not have are the cases in which a number is not known.
 
-use std::cmp::Ordering;
-
 use crate::{
-    Action, Decision, Estimate, InFlight, Inputs, Limit, Observation, Parameters, Reason, RoleConfig,
+    Action, Decision, Estimate, InFlight, Inputs, Limit, Observation, Parameters, Policy, Reason, RoleConfig,
     Timestamp,
 };
 
-use super::EstimateWindow;
+use super::{EstimateWindow, Memory};
 
 pub(super) fn decide(
     role: &RoleConfig,
-    window: &EstimateWindow,
+    memory: &Memory,
     observation: &Observation,
     now: Timestamp,
 ) -> Decision {
+    let window = &memory.window;
     let in_flight = InFlight::of(&observation.queue, observation.workers, role.concurrency);
-    let mut parameters = role.parameters();
+    let mut parameters = role.parameters(now);
     let platform_limit = observation.platform_limit.filter(|limit| *limit < parameters.limits.maximum);
     parameters.limits.maximum = platform_limit.unwrap_or(parameters.limits.maximum);
     let mut limits = Vec::new();
     let estimate = observation.queue.ready.map(|ready| {
         let jobs = ready.saturating_add(in_flight.jobs().unwrap_or(0));
         let estimate = estimate(jobs, &parameters);
-        limits.extend(limit_met(&estimate, platform_limit));
+        limits.extend(estimate.limit_met(platform_limit));
         release_one_by_one(estimate, ready, in_flight, observation, &parameters, &mut limits)
     });
     if estimate.is_some() && !role.target_within_reach {
@@ -61,10 +60,13 @@ pub(super) fn decide(
         reason,
         estimate,
         limits,
+        look_again: None,
         inputs: Inputs {
+            policy: Policy::Proportional,
             observation: observation.clone(),
             in_flight,
             window: window.iter().collect(),
+            idle_for: None,
             parameters,
         },
     }
@@ -79,17 +81,6 @@ fn estimate(jobs: u64, parameters: &Parameters) -> Estimate {
     let needed = u64::try_from(needed).unwrap_or(u64::MAX);
     let workers = parameters.limits.bound(u32::try_from(needed).unwrap_or(u32::MAX));
     Estimate { jobs, turns, needed, workers }
-}
-
-/// The limit that keeps an estimate from what is needed.
-fn limit_met(estimate: &Estimate, platform_limit: Option<u32>) -> Option<Limit> {
-    let workers = estimate.workers;
-    match (estimate.needed.cmp(&u64::from(workers)), platform_limit) {
-        (Ordering::Equal, _) => None,
-        (Ordering::Less, _) => Some(Limit::Minimum { workers }),
-        (Ordering::Greater, Some(_)) => Some(Limit::Platform { workers }),
-        (Ordering::Greater, None) => Some(Limit::Maximum { workers }),
-    }
 }
 
 /// Lets workers go although the bound on the jobs in flight says that all may be busy.

@@ -23,6 +23,14 @@ impl EstimateWindow {
         self.forget();
     }
 
+    /// Raises the newest estimate to this one, where it is lower.
+    pub fn raise(&mut self, workers: u32) {
+        match self.estimates.back_mut() {
+            Some(newest) => *newest = workers.max(*newest),
+            None => self.push(workers),
+        }
+    }
+
     /// Changes how many are remembered; the newest are kept.
     pub fn resize(&mut self, capacity: usize) {
         self.capacity = capacity;
@@ -65,8 +73,12 @@ mod tests {
         let mut window = EstimateWindow::new(2);
         window.extend([9, 1, 2]);
         assert_eq!(window.iter().collect::<Vec<_>>(), [1, 2]);
+        window.raise(1);
+        assert_eq!(window.iter().collect::<Vec<_>>(), [1, 2]);
+        window.raise(5);
+        assert_eq!(window.iter().collect::<Vec<_>>(), [1, 5]);
         window.resize(1);
-        assert_eq!(window.highest(), Some(2));
+        assert_eq!(window.highest(), Some(5));
         window.resize(0);
         window.push(7);
         assert_eq!(window.highest(), None);

@@ -48,7 +48,10 @@ r:
     assert_eq!((r.processing, r.stddev, r.deadline), (seconds(2.5), seconds(1.0), seconds(100.0)));
     assert_eq!((r.boot, r.target, r.available()), (seconds(40.0), seconds(50.0), seconds(47.5)));
     assert_eq!((r.concurrency.get(), r.limits.minimum, r.limits.maximum), (7, 2, 9));
-    assert_eq!((r.worker.as_str(), r.queue.as_str(), r.dyno_size.as_str()), ("w", "q", "performance-m"));
+    assert_eq!(
+        (r.worker.as_str(), r.queues.first().as_str(), r.dyno_size.as_str()),
+        ("w", "q", "performance-m")
+    );
     assert_eq!(r.app.as_ref().map(AppName::as_str), Some("theirs"));
     assert_eq!(r.broker.as_ref().and_then(|b| b.reveal().password()), Some("p"));
     assert_eq!(r.api_key.as_ref().map(|k| k.reveal()), Some("k"));
@@ -61,7 +64,7 @@ fn defaults_and_names() {
     let config = valid("imageprocessing: {}\nplain:\n");
     assert_eq!((config.poll_interval, config.history), (Duration::from_secs(30), Duration::from_secs(120)));
     let r = config.role(&Role::new("imageprocessing")).unwrap();
-    assert_eq!((r.worker.as_str(), r.queue.as_str()), ("imageprocessing", "imageprocessing"));
+    assert_eq!((r.worker.as_str(), r.queues.first().as_str()), ("imageprocessing", "imageprocessing"));
     assert_eq!((r.processing, r.stddev), (Duration::from_secs(10), Duration::from_secs(5)));
     // 60 − 2.326 × 5
     assert!((r.target.as_secs_f64() - 48.368_260_6).abs() < 1e-6);
@@ -142,7 +145,7 @@ queue: x
 e: {pollinterval: 5, processing: .inf, boot: 1e12, apikey: 12}"
     ), @r#"
     1:12: error: role `*`: `min` must be a whole number, 0 or more, but this is the number -1; the default is 1
-    1:16: error: role `*`: there is no key `colour`; the keys are processing, stddev, deadline, boot, concurrency, dynosize, minimum, maximum, worker, queue, app, broker, apikey, statuspage, metric, percentile, target, pollinterval, history (`--allow-key colour` lets it pass)
+    1:16: error: role `*`: there is no key `colour`; the keys are processing, stddev, deadline, boot, concurrency, dynosize, minimum, maximum, worker, queue, app, broker, apikey, statuspage, metric, percentile, target, policy, job_worker_ratio, down_delay, source, actuator, schedule, timezone, max_step_up, max_step_down, cooldown, grace, stop_busy, paused, pollinterval, history, budget, prices (`--allow-key colour` lets it pass)
     3:3: error: role `a`: there is no key `dealine`; did you mean `deadline`? (`--allow-key dealine` lets it pass)
     4:15: error: role `a`: `processing` must be a number of seconds above 0, up to a year, but this is the text "30s"; write it without quotes or unit: `processing: 30`
     5:16: error: role `a`: `concurrency` must be a whole number, 1 or more, but this is the number 0; the default is 1

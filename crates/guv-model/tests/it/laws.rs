@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use guv_model::{
-    Config, Decision, Environment, EstimateWindow, Observation, QueueSample, RoleConfig, Timestamp,
+    Config, Decision, Environment, EstimateWindow, Memory, Observation, QueueSample, RoleConfig, Timestamp,
     WorkerCount,
 };
 use proptest::prelude::*;
@@ -114,8 +114,9 @@ fn decide(role: &RoleConfig, window: &[u32], ready: u64, in_flight: u64, current
     let mut past = EstimateWindow::new(window.len());
     past.extend(window.iter().copied());
     let queue = QueueSample { ready: Some(ready), unacknowledged: Some(in_flight), ..QueueSample::default() };
-    let observation = Observation { queue, workers: current.map(WorkerCount::running), platform_limit: None };
-    role.policy.decide(role, &past, &observation, Timestamp::from_unix_seconds(1))
+    let observation =
+        Observation { queue, workers: current.map(WorkerCount::running), ..Observation::default() };
+    role.policy.decide(role, &Memory::of(past), &observation, Timestamp::from_unix_seconds(1))
 }
 
 fn window() -> impl Strategy<Value = Vec<u32>> {
@@ -163,8 +164,8 @@ proptest! {
         let role = numbers.role();
         let queue = QueueSample { ready, unacknowledged, consumers, ..QueueSample::default() };
         let workers = workers.map(|(current, drains)| WorkerCount { drains, ..WorkerCount::running(current) });
-        let observation = Observation { queue, workers, platform_limit };
-        let decision = role.policy.decide(&role, &EstimateWindow::new(4), &observation, Timestamp::from_unix_seconds(1));
+        let observation = Observation { queue, workers, platform_limit, manual: None };
+        let decision = role.policy.decide(&role, &Memory::new(4), &observation, Timestamp::from_unix_seconds(1));
         if let Some(target) = decision.target {
             let maximum = numbers.maximum.min(platform_limit.unwrap_or(u32::MAX));
             prop_assert!(target <= maximum);
@@ -181,9 +182,9 @@ proptest! {
         let role = numbers.role();
         let observe = |unacknowledged, consumers| {
             let queue = QueueSample { ready: Some(ready), unacknowledged, consumers, ..QueueSample::default() };
-            let observation = Observation { queue, workers: Some(WorkerCount::running(current)), platform_limit: None };
+            let observation = Observation { queue, workers: Some(WorkerCount::running(current)), ..Observation::default() };
             let none = EstimateWindow::new(0);
-            role.policy.decide(&role, &none, &observation, Timestamp::from_unix_seconds(1)).target.unwrap_or(current)
+            role.policy.decide(&role, &Memory::of(none.clone()), &observation, Timestamp::from_unix_seconds(1)).target.unwrap_or(current)
         };
         prop_assert!(observe(None, None) >= observe(Some(0), None));
         prop_assert!(observe(None, Some(3)) >= observe(Some(0), Some(3)));

@@ -1,8 +1,8 @@
 //! The worked examples of the proportional model, as a table, and the cases in which a number is not known.
 
 use guv_model::{
-    Action, Config, Decision, Environment, EstimateWindow, JobReports, Limit, Observation, QueueSample,
-    Reason, RoleConfig, RoleState, Timestamp, WorkerCount,
+    Action, Config, Decision, Environment, EstimateWindow, JobReports, Limit, Memory, Observation,
+    QueueSample, Reason, RoleConfig, RoleState, Timestamp, WorkerCount,
 };
 
 /// The role `my` with these keys. A deadline out of reach is let pass, as it is when running.
@@ -22,8 +22,8 @@ fn decide(role: &RoleConfig, window: &[u32], queue: QueueSample, workers: Option
     past.extend(window.iter().copied());
     role.policy.decide(
         role,
-        &past,
-        &Observation { queue, workers, platform_limit: None },
+        &Memory::of(past),
+        &Observation { queue, workers, ..Observation::default() },
         Timestamp::from_unix_seconds(1),
     )
 }
@@ -104,7 +104,7 @@ fn nothing_known_changes_nothing_and_is_not_remembered() {
     let blind = Observation {
         queue: QueueSample::default(),
         workers: Some(WorkerCount::running(7)),
-        platform_limit: None,
+        ..Observation::default()
     };
     let decision = state.step(&role, &blind, Timestamp::from_unix_seconds(1));
     assert_eq!(
@@ -158,7 +158,7 @@ fn a_lower_maximum_binds_what_is_remembered() {
     let seen = |messages, workers| Observation {
         queue: counted(messages),
         workers: Some(WorkerCount::running(workers)),
-        platform_limit: None,
+        ..Observation::default()
     };
     assert_eq!(state.step(&crowded, &seen(10_000, 0), at).target, Some(40));
     let smaller = role("min: 0, max: 4");
@@ -173,9 +173,9 @@ fn a_limit_of_the_platform_binds_like_a_maximum_and_is_named() {
         queue: counted(10_000),
         workers: Some(WorkerCount::running(10)),
         platform_limit: Some(10),
+        ..Observation::default()
     };
-    let decision =
-        role.policy.decide(&role, &EstimateWindow::new(4), &observation, Timestamp::from_unix_seconds(1));
+    let decision = role.policy.decide(&role, &Memory::new(4), &observation, Timestamp::from_unix_seconds(1));
     assert_eq!((decision.action, decision.target), (Action::Keep, None));
     assert_eq!(decision.limits, [Limit::Platform { workers: 10 }]);
 }

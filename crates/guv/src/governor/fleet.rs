@@ -144,6 +144,7 @@ impl Member {
             queue: sample.unwrap_or_default(),
             workers: self.workers,
             platform_limit: self.limit.map(|limit| limit.workers),
+            manual: None,
         };
         self.state.step(&self.config, &observation, now)
     }

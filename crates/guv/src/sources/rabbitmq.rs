@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream;
-use guv_model::{QueueSample, Role, RoleConfig};
+use guv_model::{QueueName, QueueSample, Role, RoleConfig};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
@@ -125,8 +125,14 @@ impl RabbitMq {
     }
 
     async fn one(&self, endpoint: &Endpoint, role: &RoleConfig) -> (Role, Result<QueueSample, SourceError>) {
-        let answer = self.get(endpoint, Some(role.queue.as_str())).await;
-        (role.role.clone(), answer.map(|queue| sample(&queue)).map_err(|failure| failure.of(role)))
+        let mut samples = Vec::new();
+        for queue in &role.queues {
+            match self.get(endpoint, Some(queue.as_str())).await {
+                Ok(answer) => samples.push(sample(&answer)),
+                Err(failure) => return (role.role.clone(), Err(failure.of(queue))),
+            }
+        }
+        (role.role.clone(), QueueSample::sum(samples).ok_or(SourceError::NoAnswer))
     }
 
     /// All queues by one request.
@@ -141,8 +147,14 @@ impl RabbitMq {
             queues.iter().filter_map(named).collect::<HashMap<_, _>>()
         });
         let answer = |role: &RoleConfig| match &by_name {
-            Ok(by_name) => by_name.get(role.queue.as_str()).cloned().ok_or_else(|| Failure::Missing.of(role)),
-            Err(failure) => Err((*failure).clone().of(role)),
+            Ok(by_name) => {
+                let sample = |queue: &QueueName| {
+                    by_name.get(queue.as_str()).cloned().ok_or_else(|| Failure::Missing.of(queue))
+                };
+                let samples: Result<Vec<_>, _> = role.queues.iter().map(sample).collect();
+                samples.and_then(|samples| QueueSample::sum(samples).ok_or(SourceError::NoAnswer))
+            }
+            Err(failure) => Err((*failure).clone().of(role.queues.first())),
         };
         roles.iter().map(|role| (role.role.clone(), answer(role))).collect()
     }
@@ -253,6 +265,7 @@ fn sample(queue: &Value) -> QueueSample {
         fill_rate: rate("publish_details"),
         drain_rate: rate("ack_details"),
         oldest: count("head_message_timestamp").map(age),
+        times: None,
     }
 }
 
@@ -263,9 +276,9 @@ fn age(unix_seconds: u64) -> Duration {
 }
 
 impl Failure {
-    fn of(self, role: &RoleConfig) -> SourceError {
+    fn of(self, queue: &QueueName) -> SourceError {
         match self {
-            Self::Missing => SourceError::Missing { queue: role.queue.clone() },
+            Self::Missing => SourceError::Missing { queue: queue.clone() },
             Self::Unreachable(what) => SourceError::Unreachable { what, source: None },
             Self::Refused(what) => SourceError::Refused { what },
             Self::Malformed(what) => SourceError::Malformed { what, source: None },

@@ -40,18 +40,18 @@ impl Queues {
 #[guv::async_trait]
 impl Source for Queues {
     fn accepts(&self, role: &RoleConfig) -> Result<(), String> {
-        if role.queue.as_str() == "elsewhere" { Err("it is elsewhere".to_owned()) } else { Ok(()) }
+        if role.queues.first().as_str() == "elsewhere" { Err("it is elsewhere".to_owned()) } else { Ok(()) }
     }
 
     async fn sample(&self, roles: &[&RoleConfig]) -> Answers<Sample, SourceError> {
         let mut answers = HashMap::new();
         for role in roles {
-            let queue = self.lock().get(role.queue.as_str()).cloned().unwrap_or(Queue::Holds(0));
+            let queue = self.lock().get(role.queues.first().as_str()).cloned().unwrap_or(Queue::Holds(0));
             let answer = match queue {
                 Queue::Holds(ready) => {
                     Ok(Sample { ready: Some(ready), unacknowledged: Some(0), ..Sample::default() })
                 }
-                Queue::Missing => Err(SourceError::Missing { queue: role.queue.clone() }),
+                Queue::Missing => Err(SourceError::Missing { queue: role.queues.first().clone() }),
                 Queue::Forgotten => continue,
                 Queue::Silent => std::future::pending().await,
             };
