@@ -69,7 +69,7 @@ impl Wake {
     }
 
     /// The roles woken since the last time, at least one. Cancel-safe.
-    pub(crate) async fn woken(&self) -> HashSet<Role> {
+    pub async fn woken(&self) -> HashSet<Role> {
         loop {
             let roles = std::mem::take(&mut *self.lock());
             if !roles.is_empty() {
