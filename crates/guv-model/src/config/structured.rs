@@ -20,7 +20,11 @@ impl<'a, 't> Reader<'a, '_, 't> {
         let (kind, options): (_, &[(Key, Node)]) = match &node.value {
             Value::Mapping(entries) => match entries.iter().find(|(key, _)| key.text == KIND) {
                 Some((_, kind)) => (kind, entries),
-                None => return self.reject("a mapping with `kind`", kinds(table)),
+                None => {
+                    let message = format!("role `{}`: `{}` names no kind", self.role.text, self.key.text);
+                    self.diagnostics.error(node.place, message, "`kind` is missing", kinds(table));
+                    return None;
+                }
             },
             _ => (node, &[]),
         };
@@ -104,7 +108,8 @@ impl<'a, 't> Reader<'a, '_, 't> {
         let mut rules = Vec::new();
         for item in items {
             let Value::Mapping(entries) = &item.value else {
-                return Reader { node: item, ..self.again() }.reject(WANTED, help());
+                Reader { node: item, ..self.again() }.reject::<()>(WANTED, help());
+                continue;
             };
             let (mut when, mut minimum, mut maximum) = (None, None, None);
             for (key, node) in self.distinct(entries) {
@@ -119,7 +124,10 @@ impl<'a, 't> Reader<'a, '_, 't> {
             match when {
                 Some(when) => rules.push(Rule { when, minimum, maximum }),
                 None if entries.iter().any(|(key, _)| key.text == "when") => {}
-                None => return Reader { node: item, ..self.again() }.reject(WANTED, help()),
+                None => {
+                    let message = format!("role `{}`: a rule of `schedule` has no `when`", self.role.text);
+                    self.diagnostics.error(item.place, message, "when?", help());
+                }
             }
         }
         self.given(rules)
@@ -151,7 +159,8 @@ impl<'a, 't> Reader<'a, '_, 't> {
         for item in items {
             let help = || "write it as `{workers: 20}` or `{cost: 2.5, roles: [a, b]}`".to_owned();
             let Value::Mapping(entries) = &item.value else {
-                return Reader { node: item, ..self.again() }.reject(WANTED, help());
+                Reader { node: item, ..self.again() }.reject::<()>(WANTED, help());
+                continue;
             };
             let mut budget = BudgetSettings::default();
             for (key, node) in self.distinct(entries) {
@@ -164,7 +173,8 @@ impl<'a, 't> Reader<'a, '_, 't> {
                 }
             }
             if !entries.iter().any(|(key, _)| key.text == "workers" || key.text == "cost") {
-                return Reader { node: item, ..self.again() }.reject(WANTED, help());
+                let message = format!("role `{}`: a budget has no cap", self.role.text);
+                self.diagnostics.error(item.place, message, "neither `workers` nor `cost`", help());
             }
             budgets.push(budget);
         }

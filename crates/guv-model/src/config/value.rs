@@ -202,8 +202,10 @@ impl<'a, 't> Reader<'a, '_, 't> {
             return self.given(vec![text.value]);
         };
         if items.is_empty() {
-            return self
-                .reject("a text, or a list of texts", "name at least one, or leave the key out".to_owned());
+            let message = format!("role `{}`: `{}` is an empty list", self.role.text, self.key.text);
+            let help = "name at least one, or leave the key out";
+            self.diagnostics.error(node.place, message, self.about.meaning, help);
+            return None;
         }
         let mut texts = Vec::new();
         for item in items {

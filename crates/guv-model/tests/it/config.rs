@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guv_model::{AppName, BrokerUrl, Checked, Config, Environment, Role, Severity};
+use guv_model::{AppName, BrokerUrl, Checked, Config, Environment, Policy, Role, Severity, Timestamp};
 use proptest::prelude::*;
 
 fn parse(text: &str) -> Checked {
@@ -242,6 +242,96 @@ fn an_allowed_key_passes() {
     let allowed = ["colour".to_owned()];
     assert!(Config::parse("a: {colour: red}", &Environment::default(), &allowed).strict().is_ok());
     assert!(Config::parse("a: {color: red}", &Environment::default(), &allowed).strict().is_err());
+}
+
+#[test]
+fn everything_beyond_the_original_is_read() {
+    let config = valid(
+        "'*':
+  timezone: Europe/Oslo
+  schedule: [{when: mon-fri 08:00-18:00, min: 2}, {when: '* * 24-26 dec *', maximum: 1}]
+  budget: [{workers: 40}, {cost: 1.5, roles: [a]}]
+  prices: {huge: 2.5}
+a:
+  queues: [one, two]
+  processing: auto
+  policy: ratio
+  job_worker_ratio: {1: 1, 3: 30}
+  down_delay: 7
+  source: {kind: sidekiq, url: redis://cache/1, timeout: 2, prefix: x}
+  actuator: heroku
+  max_step_up: 4
+  max_step_down: 1
+  cooldown: 60
+  grace: 12
+  stop_busy: true
+  paused: true
+b: {dynosize: performance-m}
+c: {dynosize: huge}",
+    );
+    let [a, b, c] = config.roles.as_slice() else { panic!("three roles") };
+    assert_eq!(a.queues.iter().map(|queue| queue.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!((a.policy, a.job_worker_ratio.needed(29), a.learn_processing), (Policy::Ratio, 1, true));
+    let source = a.source.as_ref().unwrap();
+    assert_eq!((source.kind(), source.text("prefix")), ("sidekiq", Some("x")));
+    assert_eq!(source.seconds("timeout"), Some(&Duration::from_secs(2)));
+    assert_eq!(source.url("url").unwrap().reveal().path(), "/1");
+    assert_eq!(a.actuator.as_ref().map(|part| part.kind()), Some("heroku"));
+    assert_eq!((a.max_step_up.map(|n| n.get()), a.max_step_down.map(|n| n.get())), (Some(4), Some(1)));
+    assert_eq!((a.cooldown, a.grace), (Duration::from_secs(60), Duration::from_secs(12)));
+    assert_eq!((a.stop_busy, a.paused, a.down_delay), (true, true, Duration::from_secs(7)));
+    assert_eq!((a.price, b.price, c.price), (Some(0.035), Some(0.35), Some(2.5)));
+    assert_eq!(config.budgets[0].roles.len(), 3);
+    assert_eq!((config.budgets[1].cost_per_hour, config.budgets[1].roles.len()), (Some(1.5), 1));
+    // A Monday at nine in Oslo, and Christmas.
+    let minimum = |unix| b.limits_at(Timestamp::from_unix_seconds(unix)).minimum;
+    assert_eq!((minimum(1_772_438_400), minimum(1_772_352_000)), (2, 1));
+}
+
+#[test]
+fn every_error_of_the_structured_keys_is_told_with_its_place() {
+    insta::assert_snapshot!(said(
+        "'*': {timezone: Europe/Olso, budget: {worker: 3}, prices: {a: x}}
+a:
+  policy: proportionl
+  source: sidekik
+  actuator: {kind: heroku, colour: red}
+  schedule: [{when: never, min: 1}, {min: 2}, 3, {when: mon, mx: 1}]
+  queues: []
+  job_worker_ratio: {0: 1}
+  paused: maybe
+  budget: {workers: 1}
+b:
+  source: {url: redis://x}
+  actuator: {kind: webhook, url: nowhere, token: [1], url: again}
+  processing: automatic"
+    ), @r#"
+    1:17: error: role `*`: `timezone` must be the name of a time zone, but this is the text "Europe/Olso"; did you mean `Europe/Oslo`?
+    1:38: error: role `*`: a budget has no cap; write it as `{workers: 20}` or `{cost: 2.5, roles: [a, b]}`
+    1:39: error: role `*`: budget has no key `worker`; did you mean `workers`?
+    1:63: error: role `*`: `a` must be an amount of money per hour, 0 or more, but this is the text "x"; the default is those of Heroku
+    3:11: error: role `a`: `policy` must be the name of a policy, but this is the text "proportionl"; did you mean `proportional`?
+    4:11: error: role `a`: there is no source `sidekik`; did you mean `sidekiq`?
+    5:28: error: role `a`: actuator `heroku` has no key `colour`; the keys are kind, url
+    6:21: error: role `a`: `when`: `never` is not 0 to 7 or sun, mon, tue, wed, thu, fri, sat; write days and hours, `mon-fri 08:00-18:00`, or five fields as in a crontab
+    6:37: error: role `a`: a rule of `schedule` has no `when`; write it as `[{when: mon-fri 08:00-18:00, minimum: 2}]`
+    6:47: error: role `a`: `schedule` must be a list of `{when, minimum, maximum}`, but this is the number 3; write it as `[{when: mon-fri 08:00-18:00, minimum: 2}]`
+    6:62: error: role `a`: schedule has no key `mx`; did you mean `max`?
+    7:11: error: role `a`: `queues` is an empty list; name at least one, or leave the key out
+    8:21: error: role `a`: `job_worker_ratio` must be a mapping of workers to waiting jobs, both 1 or more, but this is a mapping; write it as `{1: 1, 2: 25, 3: 50}`
+    9:11: error: role `a`: `paused` must be true or false, but this is the text "maybe"; the default is false
+    10:11: warning: role `a`: `budget` has no effect on a single role; move it to the `'*'` block
+    12:11: error: role `b`: `source` names no kind; the kinds are rabbitmq, amqp, sidekiq, resque, bullmq, celery, rq, delayed_job, solid_queue, good_job, river, oban, pgmq, sql, prometheus, http, command
+    13:34: error: role `b`: `url` is not a URL: relative URL without a base; write it as amqp://user:password@host/vhost
+    13:50: error: role `b`: `token` must be text, but this is something else; leave the key out for the default (none)
+    13:55: error: role `b`: `actuator`: `url` is given twice; it is given first in line 13; keep one of the two
+    14:15: error: role `b`: `processing` must be a number of seconds above 0, up to a year, but this is the text "automatic"; the default is 10
+    "#);
+    insta::assert_snapshot!(said("'*': {budget: {cost: 1, roles: [resise, b]}}\nresize: {}\nb: {dynosize: odd}\nc: {}"), @r"
+    1:15: error: role `b` is under a budget of money, but `odd` has no price; add it to the `'*'` block: `prices: {odd: 0.1}`
+    1:33: error: a budget names the role `resise`, which is not there; did you mean `resize`?
+    ");
+    insta::assert_snapshot!(said("'*': {budget: {workers: 2}}\na: {min: 2}\nb: {}"), @"1:15: warning: the minimums of the roles under this budget add up to 3, above its 2 workers; raise it or lower the minimums");
 }
 
 #[test]

@@ -2,4 +2,5 @@
 
 mod config;
 mod laws;
+mod reference;
 mod worked_examples;

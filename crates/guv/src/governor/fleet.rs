@@ -1,15 +1,18 @@
-//! All roles with what is remembered of them, and the decision for each: no I/O.
+//! All roles with what is remembered of them, how they are grouped, and the decision for each: no I/O.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use guv_model::{
-    AppName, Config, Decision, Observation, QueueSample, RoleConfig, RoleState, Timestamp, WorkerCount,
+    AppName, Budget, Config, Decision, Manual, Observation, Occasion, QueueSample, Role, RoleConfig,
+    RoleState, Timestamp, WorkerCount,
 };
+use tokio::time::Instant;
 
 use super::Error;
-use crate::Registry;
 use crate::registry::Assignment;
+use crate::{Quota, Registry};
 
 /// How long a limit that the platform has named is believed: plans are changed, and then somebody has to find out.
 const LIMIT_BELIEVED: Duration = Duration::from_secs(15 * 60);
@@ -21,14 +24,33 @@ pub(super) struct Group {
     pub(super) app: Option<AppName>,
 }
 
+/// The roles of a group whose queues the same source looks at: nothing that happens to other partitions delays them.
+pub(super) struct Partition {
+    pub(super) source: usize,
+    /// `None` without an actuator.
+    pub(super) group: Option<Group>,
+    /// Indices of members.
+    pub(super) members: Vec<usize>,
+}
+
 /// A role, and what is remembered of it.
 pub(super) struct Member {
-    pub(super) config: RoleConfig,
-    pub(super) assignment: Assignment,
+    pub(super) config: Arc<RoleConfig>,
+    assignment: Assignment,
+    partition: usize,
     state: RoleState,
     /// What was seen, or set, last.
     workers: Option<WorkerCount>,
     limit: Option<LearntLimit>,
+    pub(super) manual: Option<Manual>,
+    /// The queue has been there at least once.
+    pub(super) seen: bool,
+    /// The queue is not there, and never was.
+    pub(super) absent: bool,
+    /// When to look again though nothing happens.
+    pub(super) look_again: Option<Instant>,
+    /// The last decision, for budgets.
+    decision: Option<Decision>,
 }
 
 #[derive(Clone, Copy)]
@@ -38,10 +60,11 @@ struct LearntLimit {
 }
 
 /// What an actuator said about the workers of a role.
+#[derive(Clone, Copy)]
 pub(super) enum Counted {
     Known(WorkerCount),
-    /// The count failed; the last one known stands in for it.
-    Failed,
+    /// The count failed, or was not made so as to save requests; the last one known stands in for it.
+    Remembered,
     /// There is no actuator.
     Nobody,
 }
@@ -50,9 +73,14 @@ pub(super) enum Counted {
 pub(super) struct Fleet {
     pub(super) poll_interval: Duration,
     pub(super) members: Vec<Member>,
+    pub(super) partitions: Vec<Partition>,
+    budgets: Vec<Budget>,
+    index: HashMap<Role, usize>,
     dry_run: bool,
     /// Applications that are to be left alone, and until when.
     paused: HashMap<Group, Timestamp>,
+    /// When each application was counted last, and what was left of its requests then.
+    counted: HashMap<Group, (Timestamp, Option<Quota>)>,
 }
 
 impl Fleet {
@@ -60,8 +88,12 @@ impl Fleet {
         let mut fleet = Self {
             poll_interval: config.poll_interval,
             members: Vec::new(),
+            partitions: Vec::new(),
+            budgets: Vec::new(),
+            index: HashMap::new(),
             dry_run,
             paused: HashMap::new(),
+            counted: HashMap::new(),
         };
         fleet.reconfigure(config, registry)?;
         Ok(fleet)
@@ -85,27 +117,28 @@ impl Fleet {
             .map(|(config, assignment)| match known.remove(&config.role) {
                 Some(mut member) => {
                     member.state.reconfigure(window, config.limits);
-                    Member { config, assignment, limit: None, ..member }
+                    Member { config: Arc::new(config), assignment, limit: None, ..member }
                 }
-                None => {
-                    Member { config, assignment, state: RoleState::new(window), workers: None, limit: None }
-                }
+                None => Member::new(config, assignment, window),
             })
             .collect();
+        self.index = self.members.iter().enumerate().map(|(i, m)| (m.config.role.clone(), i)).collect();
+        self.partitions = partitions(&mut self.members);
+        self.budgets = config.budgets;
         self.poll_interval = config.poll_interval;
         self.paused.clear();
+        self.counted.clear();
         Ok(())
     }
 
-    /// The groups, each with the indices of its members.
-    pub(super) fn groups(&self) -> HashMap<Group, Vec<usize>> {
-        let mut groups: HashMap<Group, Vec<usize>> = HashMap::new();
-        for (index, member) in self.members.iter().enumerate() {
-            if let Some(group) = member.group() {
-                groups.entry(group).or_default().push(index);
-            }
-        }
-        groups
+    /// The index of a role.
+    pub(super) fn index(&self, role: &Role) -> Option<usize> {
+        self.index.get(role).copied()
+    }
+
+    /// The partition that a member belongs to.
+    pub(super) fn partition_of(&self, member: usize) -> usize {
+        self.members[member].partition
     }
 
     /// Leaves an application alone for some time.
@@ -118,41 +151,161 @@ impl Fleet {
         let until = *self.paused.get(group)?;
         (until > now).then(|| until.saturating_since(now))
     }
+
+    /// Whether to ask for the workers of these members now, or go by what was last known, to save requests.
+    pub(super) fn worth_counting(&self, group: &Group, members: &[usize], now: Timestamp) -> bool {
+        let Some((at, quota)) = self.counted.get(group) else { return true };
+        let known = members.iter().all(|index| self.members[*index].workers.is_some());
+        !known || now.saturating_since(*at) >= quota.map_or(Duration::ZERO, pause_between_counts)
+    }
+
+    /// An application was counted.
+    pub(super) fn note_count(&mut self, group: &Group, quota: Option<Quota>, now: Timestamp) {
+        self.counted.insert(group.clone(), (now, quota));
+    }
+
+    /// Decides for several members at once, within the budgets.
+    pub(super) fn decide(
+        &mut self,
+        occasion: Occasion,
+        seen: Vec<(usize, Option<QueueSample>, Counted)>,
+        now: Timestamp,
+    ) -> Vec<(usize, Decision)> {
+        let decided: Vec<_> = seen
+            .into_iter()
+            .map(|(index, sample, counted)| {
+                (index, self.members[index].decide(occasion, sample, counted, now))
+            })
+            .collect();
+        let mut decided: HashMap<_, _> = decided.into_iter().collect();
+        for budget in &self.budgets {
+            // Of the others what is known last stands for what they want.
+            let (mut whose, mut configs, mut decisions) = (Vec::new(), Vec::new(), Vec::new());
+            for (index, member) in self.members.iter().enumerate() {
+                let own = decided.remove(&index);
+                let fresh = own.is_some();
+                if let Some(decision) = own.or_else(|| member.standing()) {
+                    whose.push((index, fresh));
+                    configs.push(&*member.config);
+                    decisions.push(decision);
+                }
+            }
+            budget.share(&configs, &mut decisions);
+            let shared = whose.into_iter().zip(decisions).filter(|((_, fresh), _)| *fresh);
+            decided.extend(shared.map(|((index, _), decision)| (index, decision)));
+        }
+        for (index, decision) in &decided {
+            let member = &mut self.members[*index];
+            member.look_again = decision.look_again.map(|after| Instant::now() + after);
+            member.decision = Some(decision.clone());
+        }
+        let mut decided: Vec<_> = decided.into_iter().collect();
+        decided.sort_by_key(|(index, _)| *index);
+        decided
+    }
+
+    /// When the next member wants to be looked at, though nothing happens.
+    pub(super) fn next_look(&self) -> Option<Instant> {
+        self.members.iter().filter_map(|member| member.look_again).min()
+    }
+
+    /// The members that want to be looked at now; they are not told again.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Role> {
+        let due = self.members.iter_mut().filter(|member| member.look_again.is_some_and(|at| at <= now));
+        due.map(|member| {
+            member.look_again = None;
+            member.config.role.clone()
+        })
+        .collect()
+    }
+}
+
+/// The less is left, the longer: most of what is given back is saved for changes.
+fn pause_between_counts(quota: Quota) -> Duration {
+    let requests = match quota.remaining {
+        0..50 => 100,
+        50..500 => 20,
+        _ => 4,
+    };
+    quota.per_request * requests
+}
+
+fn partitions(members: &mut [Member]) -> Vec<Partition> {
+    let mut partitions: Vec<Partition> = Vec::new();
+    let mut by_key: HashMap<(usize, Option<Group>), usize> = HashMap::new();
+    for (index, member) in members.iter_mut().enumerate() {
+        let key = (member.assignment.source, member.group());
+        let at = *by_key.entry(key).or_insert_with_key(|(source, group)| {
+            partitions.push(Partition { source: *source, group: group.clone(), members: Vec::new() });
+            partitions.len() - 1
+        });
+        partitions[at].members.push(index);
+        member.partition = at;
+    }
+    partitions
 }
 
 impl Member {
+    fn new(config: RoleConfig, assignment: Assignment, window: usize) -> Self {
+        Self {
+            config: Arc::new(config),
+            assignment,
+            partition: 0,
+            state: RoleState::new(window),
+            workers: None,
+            limit: None,
+            manual: None,
+            seen: false,
+            absent: false,
+            look_again: None,
+            decision: None,
+        }
+    }
+
     /// The group that the role is counted and changed with; `None` without an actuator.
-    pub(super) fn group(&self) -> Option<Group> {
+    fn group(&self) -> Option<Group> {
         let actuator = self.assignment.actuator?;
         Some(Group { actuator, app: self.config.app.clone() })
     }
 
     /// Decides for the role. Without a sample nothing is remembered.
-    pub(super) fn decide(
+    fn decide(
         &mut self,
+        occasion: Occasion,
         sample: Option<QueueSample>,
-        counted: &Counted,
+        counted: Counted,
         now: Timestamp,
     ) -> Decision {
         match counted {
-            Counted::Known(workers) => self.workers = Some(*workers),
-            Counted::Failed => {}
+            Counted::Known(workers) => self.workers = Some(workers),
+            Counted::Remembered => {}
             Counted::Nobody => self.workers = None,
         }
+        self.seen |= sample.is_some();
         self.limit = self.limit.filter(|limit| limit.until > now);
+        self.manual = self.manual.filter(|manual| manual.until > now);
         let observation = Observation {
             queue: sample.unwrap_or_default(),
             workers: self.workers,
             platform_limit: self.limit.map(|limit| limit.workers),
-            manual: None,
+            manual: self.manual,
         };
-        self.state.step(&self.config, &observation, now)
+        self.state.step_on(occasion, &self.config, &observation, now)
+    }
+
+    /// The last decision as it stands now: with the workers that there are, nothing more to be asked for.
+    fn standing(&self) -> Option<Decision> {
+        let mut decision = self.decision.clone()?;
+        decision.inputs.observation.workers = self.workers;
+        decision.target = None;
+        Some(decision)
     }
 
     /// Remembers what the platform has accepted, until it is counted again.
-    pub(super) fn accepted(&mut self, target: u32) {
+    pub(super) fn accepted(&mut self, target: u32, now: Timestamp) {
         let workers = self.workers.get_or_insert(WorkerCount::running(target));
         workers.current = target;
+        self.state.accepted(target, now);
     }
 
     /// Remembers how many workers the platform runs at most.

@@ -3,22 +3,26 @@
 //! [`Governor::start`] starts it as a task and gives a [`Handle`]. The task ends when its token is cancelled, or
 //! after one cycle with [`Options::oneshot`]; nothing that a queue or a platform does ends it.
 
-mod apply;
 mod clock;
 mod fleet;
+mod job;
+mod journal;
 mod service;
+mod settle;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use guv_model::{Config, Timestamp};
+use guv_model::{Config, Manual, Role, Timestamp};
 use serde::Serialize;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch as latest};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Record, Recorder, Registry, Unserved};
+use crate::{Record, Recorder, Registry, Unserved, Wake};
 
 use fleet::Fleet;
+use journal::Journal;
 use service::{Command, Service};
 
 /// Records that a subscriber may lag behind before it loses the oldest ones.
@@ -53,6 +57,9 @@ pub enum Error {
     /// Some roles cannot be served; none is governed until that is settled.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Unserved(Vec<Unserved>),
+    /// There is no such role.
+    #[error("there is no role `{0}`")]
+    UnknownRole(Role),
     /// The governor has ended.
     #[error("the governor has ended")]
     Ended,
@@ -98,10 +105,12 @@ impl Governor {
         let (commands, command_receiver) = mpsc::channel(COMMAND_BACKLOG);
         let (records, _) = broadcast::channel(SUBSCRIBER_BACKLOG);
         let snapshot = Snapshot { dry_run: options.dry_run, ..Snapshot::default() };
-        let (snapshots, snapshot_receiver) = watch::channel(Arc::new(snapshot));
-        let service = Service::new(fleet, registry, options, records.clone(), snapshots);
+        let (snapshots, snapshot_receiver) = latest::channel(Arc::new(snapshot));
+        let wake = Wake::default();
+        let journal = Journal::new(records.clone(), snapshots);
+        let service = Service::new(fleet, registry, options, wake.clone(), journal);
         tokio::spawn(service.run(poll_interval, command_receiver, cancel));
-        Ok(Handle { commands, records, snapshots: snapshot_receiver })
+        Ok(Handle { commands, wake, records, snapshots: snapshot_receiver })
     }
 }
 
@@ -109,8 +118,9 @@ impl Governor {
 #[derive(Clone)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
+    wake: Wake,
     records: broadcast::Sender<Arc<Record>>,
-    snapshots: watch::Receiver<Arc<Snapshot>>,
+    snapshots: latest::Receiver<Arc<Snapshot>>,
 }
 
 impl Handle {
@@ -126,7 +136,7 @@ impl Handle {
     }
 
     /// The latest records whenever they change; only the newest is kept.
-    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+    pub fn snapshots(&self) -> latest::Receiver<Arc<Snapshot>> {
         self.snapshots.clone()
     }
 
@@ -150,6 +160,24 @@ impl Handle {
     /// [`Error::Ended`] when there is no governor any more.
     pub async fn wake(&self) -> Result<(), Error> {
         self.commands.send(Command::Wake).await.map_err(|_| Error::Ended)
+    }
+
+    /// Looks at one role at once, for instance because a job has just been queued; never blocks. A role that is
+    /// not governed is no error.
+    pub fn notify(&self, role: &Role) {
+        self.wake.role(role);
+    }
+
+    /// Sets the number of workers of a role by hand, for a time; `None` gives it back to the policy. It is forgotten
+    /// when the governor ends.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRole`] when there is no such role, [`Error::Ended`] when there is no governor any more.
+    pub async fn set_manual(&self, role: &Role, manual: Option<Manual>) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Manual { role: role.clone(), manual, reply };
+        self.commands.send(command).await.map_err(|_| Error::Ended)?;
+        answer.await.map_err(|_| Error::Ended)?
     }
 
     /// Waits until the governor has ended.

@@ -1,25 +1,38 @@
-//! The task: cycles, commands, and telling everybody what happened.
+//! The task: when rounds begin, and what follows from what they find.
+//!
+//! A round of a partition is a chain of futures that own what they need: look, then (here, without waiting) decide,
+//! then apply, then record. While one is under way, what concerns its partition waits; all other partitions go on.
+//! Cancelling drops whoever only looks. What is being changed is changed and recorded first.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use guv_model::{Config, QueueSample, Timestamp, WorkerCount};
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use guv_model::{Config, Manual, Occasion, Timestamp};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::apply::{Wanted, apply};
 use super::clock::Clock;
 use super::fleet::{Counted, Fleet, Group};
-use super::{Error, Options, Snapshot};
+use super::job::{Count, Counts, Job, Seen, Step, Waiting, Wanted, apply, look, record};
+use super::journal::Journal;
+use super::settle::{ATTEMPTS, Settled, settle};
+use super::{Error, Options, watch};
 use crate::record::with_causes;
-use crate::{ActuatorError, Outcome, Record, Registry, Role, SourceError};
+use crate::{ActuatorError, Answers, Outcome, Record, Registry, Role, SourceError, Wake};
+
+/// Events are gathered for so long after a round that was caused by one.
+const EVENT_GAP: Duration = Duration::from_millis(100);
 
 /// What a handle can ask for.
 pub(super) enum Command {
     Reload { config: Box<Config>, reply: oneshot::Sender<Result<(), Error>> },
+    Manual { role: Role, manual: Option<Manual>, reply: oneshot::Sender<Result<(), Error>> },
     Wake,
 }
 
@@ -28,17 +41,17 @@ pub(super) struct Service {
     registry: Registry,
     options: Options,
     clock: Clock,
+    wake: Wake,
+    journal: Journal,
+    /// The number of the poll that began last.
     cycle: u64,
-    records: broadcast::Sender<Arc<Record>>,
-    snapshots: watch::Sender<Arc<Snapshot>>,
-    /// The error of each role that has been logged, so that one that lasts is logged once.
-    logged: HashMap<Role, String>,
-}
-
-/// What was seen in a cycle, by the index of the member.
-struct Seen {
-    samples: Vec<Result<QueueSample, String>>,
-    counts: Vec<Result<Counted, ActuatorError>>,
+    /// Rounds that each cycle still waits for.
+    outstanding: HashMap<u64, usize>,
+    looks: FuturesUnordered<BoxFuture<'static, Step>>,
+    acts: FuturesUnordered<BoxFuture<'static, Step>>,
+    /// What waits for the partitions that are busy, by partition.
+    busy: HashMap<usize, Waiting>,
+    watches: JoinSet<()>,
 }
 
 impl Service {
@@ -46,11 +59,23 @@ impl Service {
         fleet: Fleet,
         registry: Registry,
         options: Options,
-        records: broadcast::Sender<Arc<Record>>,
-        snapshots: watch::Sender<Arc<Snapshot>>,
+        wake: Wake,
+        journal: Journal,
     ) -> Self {
-        let clock = Clock::start();
-        Self { fleet, registry, options, clock, cycle: 0, records, snapshots, logged: HashMap::new() }
+        Self {
+            fleet,
+            registry,
+            options,
+            clock: Clock::start(),
+            wake,
+            journal,
+            cycle: 0,
+            outstanding: HashMap::new(),
+            looks: FuturesUnordered::new(),
+            acts: FuturesUnordered::new(),
+            busy: HashMap::new(),
+            watches: JoinSet::new(),
+        }
     }
 
     /// Runs until cancelled, or for one cycle.
@@ -61,128 +86,180 @@ impl Service {
         cancel: CancellationToken,
     ) {
         let mut ticks = ticks(poll_interval);
+        let mut gap = Instant::now();
+        if !self.options.oneshot {
+            self.watches = watch::watch(&self.fleet, &self.registry, &self.wake);
+        }
+        let wake = self.wake.clone();
         loop {
-            // Every branch is cancel-safe: a tick or a command that is not taken now is there the next time.
+            let next_look = self.fleet.next_look();
+            // Every branch is cancel-safe: what is not taken now is there the next time.
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => break,
-                Some(command) = commands.recv() => match command {
-                    Command::Wake => ticks.reset(),
-                    Command::Reload { config, reply } => {
-                        let outcome = self.fleet.reconfigure(*config, &self.registry);
-                        let refused = outcome.is_err();
-                        // Whoever asked may have gone; the configuration is in force all the same.
-                        let _ = reply.send(outcome);
-                        if refused {
-                            continue;
-                        }
-                        ticks = self::ticks(self.fleet.poll_interval);
+                Some(step) = self.acts.next() => self.advance(step),
+                Some(step) = self.looks.next() => self.advance(step),
+                Some(command) = commands.recv() => {
+                    if self.command(command, &mut ticks).await {
                         ticks.reset();
+                        self.poll();
                     }
-                },
-                _ = ticks.tick() => {}
+                }
+                roles = async { sleep_until(gap).await; wake.woken().await } => {
+                    gap = Instant::now() + EVENT_GAP;
+                    self.look_at(roles);
+                }
+                () = async { sleep_until(next_look.expect("checked")).await }, if next_look.is_some() => {
+                    let due = self.fleet.due(Instant::now());
+                    self.look_at(due);
+                }
+                _ = ticks.tick(), if !(self.options.oneshot && self.cycle > 0) => self.poll(),
             }
-            let Some(seen) = cancel.run_until_cancelled(self.look()).await else { break };
-            // From here on to the end of the cycle nothing is interrupted: what is changed is also recorded.
-            let records = self.act(seen).await;
-            self.tell(records).await;
-            if self.options.oneshot {
+            if self.options.oneshot && self.cycle > 0 && self.outstanding.is_empty() {
                 break;
             }
         }
-        self.snapshots.send_modify(|snapshot| Arc::make_mut(snapshot).ended = true);
+        self.watches.abort_all();
+        self.finish_acts().await;
+        self.journal.end();
     }
 
-    /// Asks all sources and actuators, side by side.
-    async fn look(&self) -> Seen {
-        let (samples, counts) = tokio::join!(self.sample(), self.count());
-        Seen { samples, counts }
-    }
-
-    async fn sample(&self) -> Vec<Result<QueueSample, String>> {
-        let mut by_source: HashMap<usize, Vec<usize>> = HashMap::new();
-        for (index, member) in self.fleet.members.iter().enumerate() {
-            by_source.entry(member.assignment.source).or_default().push(index);
-        }
-        let patience = self.options.patience;
-        let calls = by_source.into_iter().map(|(source, indices)| async move {
-            let roles: Vec<_> = indices.iter().map(|i| &self.fleet.members[*i].config).collect();
-            let mut answers = timeout(patience, self.registry.source(source).sample(&roles)).await;
-            let answer = |role: &Role| match &mut answers {
-                Ok(answers) => answers.remove(role).unwrap_or(Err(SourceError::NoAnswer)),
-                Err(_) => {
-                    let what = format!("the source did not answer within {} s", patience.as_secs_f64());
-                    Err(SourceError::Unreachable { what, source: None })
+    /// Carries out a command; `true` when a cycle is to begin.
+    async fn command(&mut self, command: Command, ticks: &mut Interval) -> bool {
+        match command {
+            Command::Wake => true,
+            Command::Manual { role, manual, reply } => {
+                let index = self.fleet.index(&role);
+                if let Some(index) = index {
+                    self.fleet.members[index].manual = manual;
+                    self.look_at([role.clone()]);
                 }
-            };
-            let answers: Vec<_> = roles.iter().map(|role| &role.role).map(answer).collect();
-            indices.into_iter().zip(answers).collect::<Vec<_>>()
-        });
-        let mut samples: Vec<_> = self.fleet.members.iter().map(|_| Err(String::new())).collect();
-        for (index, answer) in join_all(calls).await.into_iter().flatten() {
-            samples[index] = answer.map_err(|error| with_causes(&error));
+                // Whoever asked may have gone; it is so all the same.
+                let _ = reply.send(index.map(|_| ()).ok_or(Error::UnknownRole(role)));
+                false
+            }
+            Command::Reload { config, reply } => {
+                // Indices are about to change: whoever looks begins anew, whoever changes something ends first.
+                self.looks.clear();
+                self.finish_acts().await;
+                let outcome = self.fleet.reconfigure(*config, &self.registry);
+                let taken = outcome.is_ok();
+                let _ = reply.send(outcome);
+                self.busy.clear();
+                self.outstanding.clear();
+                if taken {
+                    *ticks = self::ticks(self.fleet.poll_interval);
+                    self.watches = watch::watch(&self.fleet, &self.registry, &self.wake);
+                }
+                true
+            }
         }
-        samples
     }
 
-    async fn count(&self) -> Vec<Result<Counted, ActuatorError>> {
-        let patience = self.options.patience;
-        let now = self.clock.now();
-        let calls = self.fleet.groups().into_iter().map(|(group, indices)| async move {
-            let roles: Vec<_> = indices.iter().map(|i| &self.fleet.members[*i].config).collect();
-            let mut answers = match self.fleet.paused(&group, now) {
-                Some(left) => Err(format!(
-                    "the platform wants to be left alone for {} s more",
-                    left.as_millis().div_ceil(1000)
-                )),
-                None => timeout(
-                    patience,
-                    self.registry.actuator(group.actuator).count(group.app.as_ref(), &roles),
-                )
-                .await
-                .map_err(|_| format!("no answer within {} s", patience.as_secs_f64())),
-            };
-            let answer = |role: &Role| match &mut answers {
-                Ok(answers) => answers.remove(role).unwrap_or(Err(ActuatorError::NoAnswer)),
-                Err(what) => Err(ActuatorError::retry(what.clone())),
-            };
-            let answers: Vec<_> = roles.iter().map(|role| &role.role).map(answer).collect();
-            indices.into_iter().zip(answers).collect::<Vec<_>>()
-        });
-        let mut counts: Vec<_> = self.fleet.members.iter().map(|_| Ok(Counted::Nobody)).collect();
-        for (index, answer) in join_all(calls).await.into_iter().flatten() {
-            counts[index] = answer.map(Counted::Known);
+    async fn finish_acts(&mut self) {
+        self.looks.clear();
+        while let Some(step) = self.acts.next().await {
+            self.advance(step);
+            // A round that has been recorded lets the next one begin; not now.
+            self.looks.clear();
         }
-        counts
     }
 
-    /// Decides for every role and has the changes applied.
-    async fn act(&mut self, seen: Seen) -> Vec<Arc<Record>> {
-        let now = self.clock.now();
+    /// Begins a cycle: a round of every partition.
+    fn poll(&mut self) {
         self.cycle += 1;
-        let mut records: Vec<Record> = Vec::with_capacity(self.fleet.members.len());
-        let mut pauses: Vec<(Group, Duration)> = Vec::new();
-        for ((member, sample), count) in self.fleet.members.iter_mut().zip(seen.samples).zip(seen.counts) {
-            let (sample, blind) = split(sample);
-            let (counted, uncounted) = match count {
-                Ok(counted) => (counted, None),
-                Err(error) => {
-                    if let ActuatorError::Retry { after: Some(after), .. } = &error {
-                        pauses.extend(member.group().map(|group| (group, *after)));
-                    }
-                    (Counted::Failed, Some(with_causes(&error)))
+        self.outstanding.insert(self.cycle, self.fleet.partitions.len());
+        for partition in 0..self.fleet.partitions.len() {
+            let members = self.fleet.partitions[partition].members.clone();
+            let cycle = Some(self.cycle);
+            self.begin(Job { partition, members, occasion: Occasion::Poll, cycle });
+        }
+    }
+
+    /// Begins a round of the partitions of some roles, between two polls.
+    fn look_at(&mut self, roles: impl IntoIterator<Item = Role>) {
+        let mut by_partition: HashMap<usize, Vec<usize>> = HashMap::new();
+        for index in roles.into_iter().filter_map(|role| self.fleet.index(&role)) {
+            by_partition.entry(self.fleet.partition_of(index)).or_default().push(index);
+        }
+        for (partition, members) in by_partition {
+            self.begin(Job { partition, members, occasion: Occasion::Event, cycle: None });
+        }
+    }
+
+    /// Begins a round, or puts it off until the one under way has ended.
+    fn begin(&mut self, job: Job) {
+        if let Some(waiting) = self.busy.get_mut(&job.partition) {
+            for member in job.members {
+                let occasion = waiting.members.entry(member).or_insert(job.occasion);
+                if job.occasion == Occasion::Poll {
+                    *occasion = Occasion::Poll;
                 }
-            };
-            let decision = member.decide(sample, &counted, now);
-            let current = decision.inputs.observation.workers.map(|workers: WorkerCount| workers.current);
-            let outcome = match (blind, uncounted, decision.target.filter(|target| Some(*target) != current))
-            {
-                (Some(error), _, _) => Outcome::Blind { error },
-                (None, Some(error), _) => Outcome::Failed { error },
-                (None, None, Some(workers)) => Outcome::Planned { workers },
+            }
+            waiting.cycles.extend(job.cycle);
+            return;
+        }
+        self.busy.insert(job.partition, Waiting::default());
+        let partition = &self.fleet.partitions[job.partition];
+        let now = self.clock.now();
+        let count = match &partition.group {
+            None => Count::Nobody,
+            Some(group) => match self.fleet.paused(group, now) {
+                Some(left) => Count::Paused(left),
+                None if !self.fleet.worth_counting(group, &job.members, now) => Count::Spared,
+                None => Count::Ask(self.registry.actuator(group.actuator).clone(), group.app.clone()),
+            },
+        };
+        let roles = job.members.iter().map(|index| self.fleet.members[*index].config.clone()).collect();
+        let source = self.registry.source(partition.source).clone();
+        self.looks.push(look(job, roles, source, count, self.options.patience));
+    }
+
+    fn advance(&mut self, step: Step) {
+        match step {
+            Step::Looked { job, seen } => self.decide(job, seen),
+            Step::Applied { job, records, wanted, answers, attempt } => {
+                self.settle(job, records, wanted, answers, attempt)
+            }
+            Step::Recorded { job, records } => self.end(job, &records),
+        }
+    }
+
+    /// Decides for every member of the round, and has the changes applied.
+    fn decide(&mut self, job: Job, seen: Seen) {
+        let now = self.clock.now();
+        let Seen { mut samples, counts } = seen;
+        let group = self.fleet.partitions[job.partition].group.clone();
+        let mut counts = self.counts(group.as_ref(), counts, &job, now);
+        let mut errors = HashMap::new();
+        let mut observed = Vec::new();
+        for index in &job.members {
+            let sample =
+                samples.remove(&self.fleet.members[*index].config.role).unwrap_or(Err(SourceError::NoAnswer));
+            let member = &mut self.fleet.members[*index];
+            member.absent = !member.seen && matches!(sample, Err(SourceError::Missing { .. }));
+            let (sample, blind) = split(sample.map_err(|error| with_causes(&error)));
+            let (counted, uncounted) = split(counts.remove(index).unwrap_or(Ok(Counted::Nobody)));
+            errors.insert(*index, (blind, uncounted));
+            observed.push((*index, sample, counted.unwrap_or(Counted::Remembered)));
+        }
+        let decisions = self.fleet.decide(job.occasion, observed, now);
+        let mut records = Vec::with_capacity(decisions.len());
+        let mut wanted = Vec::new();
+        for (index, decision) in decisions {
+            let (blind, uncounted) = errors.remove(&index).unwrap_or_default();
+            let current = decision.current();
+            let change = decision.target.filter(|target| Some(*target) != current);
+            let outcome = match (blind, uncounted, change) {
+                (Some(error), _, None) => Outcome::Blind { error },
+                (_, Some(error), _) => Outcome::Failed { error },
+                (_, None, Some(workers)) => Outcome::Planned { workers },
                 (None, None, None) => Outcome::Unchanged,
             };
-            let config = &member.config;
+            if let Outcome::Planned { workers } = outcome {
+                wanted.push(Wanted { index, current, target: workers });
+            }
+            let config = &self.fleet.members[index].config;
             records.push(Record {
                 cycle: self.cycle,
                 at: now,
@@ -192,76 +269,145 @@ impl Service {
                 outcome,
             });
         }
-        for (group, after) in pauses {
-            self.fleet.pause(&group, now + after);
-        }
-        if !self.options.dry_run {
-            self.apply(&mut records, now).await;
-        }
-        records.into_iter().map(Arc::new).collect()
-    }
-
-    /// Has what is planned applied, group by group.
-    async fn apply(&mut self, records: &mut [Record], now: Timestamp) {
-        for (group, indices) in self.fleet.groups() {
-            let wanted: Vec<_> =
-                indices.into_iter().filter_map(|index| wanted(index, &records[index])).collect();
-            if wanted.is_empty() {
-                continue;
+        match group {
+            Some(group) if !wanted.is_empty() && !self.options.dry_run => {
+                self.apply(job, records, wanted, &group, 1)
             }
-            let actuator = self.registry.actuator(group.actuator).clone();
-            let outcomes =
-                apply(&mut self.fleet, &group, actuator.as_ref(), wanted, self.options.patience, now).await;
-            for (index, outcome) in outcomes {
-                records[index].outcome = outcome;
-            }
+            _ => self.record(job, records),
         }
     }
 
-    /// Tells the log, the recorders, the subscribers and the snapshot.
-    async fn tell(&mut self, records: Vec<Arc<Record>>) {
-        for record in &records {
-            self.log(record);
-            // Nobody may be listening.
-            let _ = self.records.send(record.clone());
-        }
-        for recorder in &self.options.recorders {
-            match timeout(self.options.patience, recorder.record(&records)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::error!(error = with_causes(&error), "decisions could not be recorded")
-                }
-                Err(_) => tracing::error!("decisions could not be recorded in time"),
+    /// What counting came to, by member.
+    fn counts(
+        &mut self,
+        group: Option<&Group>,
+        counts: Counts,
+        job: &Job,
+        now: Timestamp,
+    ) -> HashMap<usize, Result<Counted, String>> {
+        let (mut answers, quota) = match (counts, group) {
+            (Counts::Made(answers, quota), Some(group)) => {
+                self.fleet.note_count(group, quota, now);
+                (answers, quota)
             }
-        }
-        let snapshot = Snapshot {
-            cycle: self.cycle,
-            at: Some(self.clock.now()),
-            dry_run: self.options.dry_run,
-            ended: false,
-            roles: records,
+            (Counts::Spared, _) => {
+                return job.members.iter().map(|index| (*index, Ok(Counted::Remembered))).collect();
+            }
+            (Counts::Paused(left), _) => {
+                let left = left.as_millis().div_ceil(1000);
+                let error = format!("the platform wants to be left alone for {left} s more");
+                return job.members.iter().map(|index| (*index, Err(error.clone()))).collect();
+            }
+            (Counts::Nobody | Counts::Made(..), _) => return HashMap::new(),
         };
-        self.snapshots.send_replace(Arc::new(snapshot));
+        if let Some(quota) = quota {
+            tracing::debug!(remaining = quota.remaining, "requests left at the platform");
+        }
+        let mut counts = HashMap::new();
+        for index in &job.members {
+            let answer = answers.remove(&self.fleet.members[*index].config.role);
+            let count = match answer.unwrap_or(Err(ActuatorError::NoAnswer)) {
+                Ok(workers) => Ok(Counted::Known(workers)),
+                Err(error) => {
+                    if let (ActuatorError::Retry { after: Some(after), .. }, Some(group)) = (&error, group) {
+                        self.fleet.pause(group, now + *after);
+                    }
+                    Err(with_causes(&error))
+                }
+            };
+            counts.insert(*index, count);
+        }
+        counts
     }
 
-    fn log(&mut self, record: &Record) {
-        let role = record.role.as_str();
-        match record.outcome.error() {
-            Some(error) => {
-                let before = self.logged.insert(record.role.clone(), error.to_owned());
-                if before.as_deref() != Some(error) {
-                    tracing::warn!(role, error, "the number of workers is left as it is");
+    fn apply(&mut self, job: Job, records: Vec<Record>, wanted: Vec<Wanted>, group: &Group, attempt: usize) {
+        let wanted = wanted
+            .into_iter()
+            .map(|wanted| (wanted, self.fleet.members[wanted.index].config.clone()))
+            .collect();
+        let actuator = self.registry.actuator(group.actuator).clone();
+        let patience = self.options.patience;
+        self.acts.push(apply(job, records, wanted, actuator, group.app.clone(), patience, attempt));
+    }
+
+    /// Takes in the platform's answers; what is to be sent again is.
+    fn settle(
+        &mut self,
+        job: Job,
+        mut records: Vec<Record>,
+        wanted: Vec<Wanted>,
+        mut answers: Answers<(), ActuatorError>,
+        attempt: usize,
+    ) {
+        let now = self.clock.now();
+        let Some(group) = self.fleet.partitions[job.partition].group.clone() else {
+            return self.record(job, records);
+        };
+        let mut again = Vec::new();
+        for wanted in wanted {
+            let role = self.fleet.members[wanted.index].config.role.clone();
+            let answer = answers.remove(&role).unwrap_or(Err(ActuatorError::NoAnswer));
+            let outcome = match settle(&mut self.fleet, &group, wanted, answer, now) {
+                Settled::Done(outcome) => outcome,
+                Settled::Again { error, .. } if attempt == ATTEMPTS => error,
+                Settled::Again { wanted, error } => {
+                    again.push(wanted);
+                    error
                 }
-            }
-            None => {
-                if self.logged.remove(&record.role).is_some() {
-                    tracing::info!(role, "the role is governed again");
-                }
+            };
+            if let Some(record) = records.iter_mut().find(|record| record.role == role) {
+                record.outcome = outcome;
             }
         }
-        if let Outcome::Applied { workers } = record.outcome {
-            tracing::info!(role, workers, why = %record.decision, "the number of workers is changed");
+        if again.is_empty() {
+            self.record(job, records);
+        } else {
+            self.apply(job, records, again, &group, attempt + 1);
         }
+    }
+
+    fn record(&mut self, job: Job, records: Vec<Record>) {
+        for record in &records {
+            let absent = self.fleet.index(&record.role).is_some_and(|index| self.fleet.members[index].absent);
+            self.journal.log(record, absent);
+        }
+        let records = records.into_iter().map(Arc::new).collect();
+        self.acts.push(record(job, records, self.options.recorders.clone(), self.options.patience));
+    }
+
+    /// Ends a round: tells of it, and begins what has waited for it.
+    fn end(&mut self, job: Job, records: &[Arc<Record>]) {
+        let completed = job.cycle.filter(|cycle| self.complete(*cycle));
+        let roles = self.fleet.members.iter().map(|member| &member.config.role);
+        self.journal.publish(records, roles, completed, self.clock.now());
+        let Some(Waiting { members, cycles }) = self.busy.remove(&job.partition) else { return };
+        if members.is_empty() {
+            return;
+        }
+        let poll = members.values().any(|occasion| *occasion == Occasion::Poll);
+        // Several polls that have waited are one; all but the last are complete without it.
+        let (last, earlier) = match cycles.split_last() {
+            Some((last, earlier)) => (Some(*last), earlier),
+            None => (None, [].as_slice()),
+        };
+        earlier.iter().for_each(|cycle| {
+            self.complete(*cycle);
+        });
+        let mut members: Vec<_> = members.into_keys().collect();
+        members.sort_unstable();
+        let occasion = if poll { Occasion::Poll } else { Occasion::Event };
+        self.begin(Job { partition: job.partition, members, occasion, cycle: last });
+    }
+
+    /// One round of a cycle has ended; `true` when it was the last.
+    fn complete(&mut self, cycle: u64) -> bool {
+        let Some(left) = self.outstanding.get_mut(&cycle) else { return false };
+        *left -= 1;
+        let done = *left == 0;
+        if done {
+            self.outstanding.remove(&cycle);
+        }
+        done
     }
 }
 
@@ -276,16 +422,5 @@ fn split<T, E>(result: Result<T, E>) -> (Option<T>, Option<E>) {
     match result {
         Ok(value) => (Some(value), None),
         Err(error) => (None, Some(error)),
-    }
-}
-
-fn wanted(index: usize, record: &Record) -> Option<Wanted> {
-    match record.outcome {
-        Outcome::Planned { workers } => Some(Wanted {
-            index,
-            current: record.decision.inputs.observation.workers.map(|workers| workers.current),
-            target: workers,
-        }),
-        _ => None,
     }
 }
