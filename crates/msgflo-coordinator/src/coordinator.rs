@@ -1,29 +1,27 @@
-//! The shell around [`Network`]: carries out its actions and tells it what happened.
+//! A running coordinator, and how others speak to it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::join_all;
-use msgflo_core::{Announcements, Binding, Broker, Message, PortName, QueueName, Role};
-use rustix::process::Signal;
-use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinHandle, JoinSet};
+use msgflo_core::{Broker, Message, Participant, PortName, QueueName, Role};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::desired::Desired;
+use crate::desired::{Desired, PortRef};
 use crate::guard::Guard;
-use crate::network::{Action, Inlet, Input, Network};
+use crate::network::{Input, Network, Packet};
+use crate::shell::{Request, Shell};
 use crate::status::{ProcessStatus, QueueStatus, Status};
 use crate::supervisor::{self, Forward, Supervisor};
 
-/// How many things the broker is asked at once.
-const CONCURRENCY: usize = 64;
 /// How many inputs wait for the network. A sender waits when it is full.
-const INBOX: usize = 1024;
+pub(crate) const INBOX: usize = 1024;
+/// How many events wait for a listener. One that is further behind is told how many it has missed.
+const EVENTS: usize = 4096;
 /// How long the broker is asked for the depth of a queue before it counts as unknown.
 const DEPTH_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -59,6 +57,19 @@ pub enum Error {
     Ended,
 }
 
+/// Something that listeners are told.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The status is another one.
+    Changed,
+    /// A packet is being sent.
+    Sent(Arc<Packet>),
+    /// A packet could not be sent, for this reason.
+    Returned(Arc<Packet>, Arc<str>),
+    /// An outport that is watched has sent a message.
+    Message(PortRef, Arc<Message>),
+}
+
 /// A running coordinator. It ends with its token, after its processes have.
 pub struct Coordinator {
     handle: Handle,
@@ -69,13 +80,8 @@ pub struct Coordinator {
 #[derive(Clone)]
 pub struct Handle {
     inbox: mpsc::Sender<Request>,
+    events: broadcast::Sender<Event>,
     broker: Arc<dyn Broker>,
-}
-
-enum Request {
-    Input(Input),
-    Status(oneshot::Sender<Status>),
-    Processes(Role, oneshot::Sender<Option<ProcessStatus>>),
 }
 
 impl Coordinator {
@@ -90,26 +96,19 @@ impl Coordinator {
         let known = options.broker.list_bindings().await?;
         let announcements = options.broker.watch_discovery().await?;
         let (inbox, requests) = mpsc::channel(INBOX);
-        let (events_in, events) = mpsc::channel(INBOX);
-        let handle = Handle { inbox, broker: options.broker.clone() };
+        let (happened_in, happened) = mpsc::channel(INBOX);
+        let events = broadcast::Sender::new(EVENTS);
+        let handle = Handle { inbox, events: events.clone(), broker: options.broker.clone() };
         let supervision = supervisor::Options {
             environment: options.environment,
             programs: options.programs,
             forward: options.forward,
         };
-        let shell = Shell {
-            network: Network::default(),
-            broker: options.broker,
-            supervisor: Supervisor::new(supervision, guard, events_in),
-            events,
-            asked: JoinSet::new(),
-            waiting: Vec::new(),
-            complained: HashSet::new(),
-        };
         let remembered = known.into_iter().map(|known| known.binding).collect();
-        // In this order: what is remembered is only removed against what is wanted.
-        let first = [Input::Desire(Box::new(options.desired)), Input::Remembered(remembered)];
-        let task = tokio::spawn(shell.run(first, requests, announcements, token));
+        let network = Network::new(options.desired, remembered);
+        let supervisor = Supervisor::new(supervision, guard, happened_in.clone());
+        let shell = Shell::new(network, options.broker, supervisor, happened_in, events);
+        let task = tokio::spawn(shell.run(requests, happened, announcements, token));
         Ok(Self { handle, task })
     }
 
@@ -139,7 +138,7 @@ impl Handle {
     /// # Errors
     /// When the coordinator has ended.
     pub async fn desire(&self, desired: Desired) -> Result<(), Error> {
-        self.send(Request::Input(Input::Desire(Box::new(desired)))).await
+        self.tell(Input::Desire(Box::new(desired))).await
     }
 
     /// Changes how many processes serve `role`.
@@ -147,7 +146,37 @@ impl Handle {
     /// # Errors
     /// When the coordinator has ended.
     pub async fn scale(&self, role: Role, instances: u32) -> Result<(), Error> {
-        self.send(Request::Input(Input::Scale { role, instances })).await
+        self.tell(Input::Scale { role, instances }).await
+    }
+
+    /// Replaces the processes that serve these roles, each after its successor is up.
+    ///
+    /// # Errors
+    /// When the coordinator has ended.
+    pub async fn restart(&self, roles: Vec<Role>) -> Result<(), Error> {
+        self.tell(Input::Restart(roles)).await
+    }
+
+    /// Has [`Event::Message`] told for these outports, and no others.
+    ///
+    /// # Errors
+    /// When the coordinator has ended.
+    pub async fn watch(&self, outports: BTreeSet<PortRef>) -> Result<(), Error> {
+        self.tell(Input::Watch(outports)).await
+    }
+
+    /// Sends a message to an inport, as soon as its participant is there and the network has settled. What becomes of it is
+    /// told by [`Event::Sent`] or [`Event::Returned`].
+    ///
+    /// # Errors
+    /// When the coordinator has ended.
+    pub async fn send(&self, target: PortRef, message: Message) -> Result<(), Error> {
+        self.tell(Input::Send(target, message)).await
+    }
+
+    /// What happens from now on. A listener that is too far behind is told how much it has missed.
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
     }
 
     /// The processes that serve `role`. `None`: it is not ours to start.
@@ -155,9 +184,15 @@ impl Handle {
     /// # Errors
     /// When the coordinator has ended.
     pub async fn processes(&self, role: Role) -> Result<Option<ProcessStatus>, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Request::Processes(role, reply)).await?;
-        answer.await.map_err(|_| Error::Ended)
+        self.ask(|reply| Request::Processes(role, reply)).await
+    }
+
+    /// What participants have last said of themselves, one for each role.
+    ///
+    /// # Errors
+    /// When the coordinator has ended.
+    pub async fn participants(&self) -> Result<Vec<Participant>, Error> {
+        self.ask(Request::Participants).await
     }
 
     /// The state of everything but the queues.
@@ -165,9 +200,7 @@ impl Handle {
     /// # Errors
     /// When the coordinator has ended.
     pub async fn state(&self) -> Result<Status, Error> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Request::Status(reply)).await?;
-        answer.await.map_err(|_| Error::Ended)
+        self.ask(Request::Status).await
     }
 
     /// The state of everything, with the depth of the queues as the broker tells it.
@@ -188,175 +221,13 @@ impl Handle {
         Ok(status)
     }
 
-    async fn send(&self, request: Request) -> Result<(), Error> {
-        self.inbox.send(request).await.map_err(|_| Error::Ended)
-    }
-}
-
-struct Shell {
-    network: Network,
-    broker: Arc<dyn Broker>,
-    supervisor: Supervisor,
-    events: mpsc::Receiver<Input>,
-    /// What the broker is being asked.
-    asked: JoinSet<Option<Input>>,
-    /// What it will be asked then.
-    waiting: Vec<Action>,
-    /// Senders whose malformed announcements were logged.
-    complained: HashSet<String>,
-}
-
-impl Shell {
-    async fn run(
-        mut self,
-        first: [Input; 2],
-        mut requests: mpsc::Receiver<Request>,
-        mut announcements: Announcements,
-        token: CancellationToken,
-    ) -> Result<(), Error> {
-        for input in first {
-            self.take(input);
-        }
-        let mut stopping = false;
-        while !self.network.has_stopped() {
-            let wake = self.network.wake();
-            let tick = async {
-                match wake {
-                    Some(wake) => tokio::time::sleep_until(wake.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = token.cancelled(), if !stopping => {
-                    stopping = true;
-                    self.take(Input::Stop);
-                }
-                Some(event) = self.events.recv() => {
-                    if let Input::Exited { instance, .. } = &event {
-                        self.supervisor.forget(instance);
-                    }
-                    self.take(event);
-                }
-                Some(answer) = self.asked.join_next() => {
-                    if let Ok(Some(input)) = answer {
-                        self.take(input);
-                    }
-                    self.ask_next();
-                }
-                Some(request) = requests.recv() => self.answer(request),
-                announcement = announcements.next() => match announcement {
-                    Some(Ok(announcement)) => {
-                        let participant = announcement.participant;
-                        if !announcement.notes.is_empty() && self.complained.insert(participant.id.to_string()) {
-                            let notes = announcement.notes.join("; ");
-                            tracing::warn!(id = %participant.id, role = %participant.role, notes, "an announcement is odd");
-                        }
-                        self.take(Input::Heard(participant));
-                    }
-                    Some(Err(error)) => {
-                        let sender = error.sender().unwrap_or("an unknown sender").to_owned();
-                        if self.complained.insert(sender.clone()) {
-                            tracing::warn!(sender, %error, "an announcement was ignored");
-                        }
-                    }
-                    None => return Err(Error::Ended),
-                },
-                () = tick => self.take(Input::Tick),
-            }
-        }
-        self.asked.shutdown().await;
-        self.supervisor.stop().await;
-        Ok(())
+    async fn tell(&self, input: Input) -> Result<(), Error> {
+        self.inbox.send(Request::Input(input)).await.map_err(|_| Error::Ended)
     }
 
-    fn answer(&mut self, request: Request) {
-        // Whoever asked and went away needs no answer.
-        match request {
-            Request::Input(input) => self.take(input),
-            Request::Status(reply) => drop(reply.send(self.network.status(Instant::now()))),
-            Request::Processes(role, reply) => drop(reply.send(self.network.processes(&role))),
-        }
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.inbox.send(request(reply)).await.map_err(|_| Error::Ended)?;
+        answer.await.map_err(|_| Error::Ended)
     }
-
-    /// Tells the network, and does what it says.
-    fn take(&mut self, input: Input) {
-        if let Input::Exited { instance, exit } = &input {
-            tracing::debug!(role = %instance.unit, number = instance.number, status = exit.status, "a process ended");
-        }
-        let mut inputs = vec![input];
-        while let Some(input) = inputs.pop() {
-            for action in self.network.handle(input, Instant::now()) {
-                match action {
-                    Action::Spawn(instance, command) => {
-                        inputs.push(self.supervisor.spawn(instance, &command))
-                    }
-                    Action::Terminate(instance) => self.supervisor.signal(&instance, Signal::TERM),
-                    Action::Kill(instance) => self.supervisor.signal(&instance, Signal::KILL),
-                    Action::Bind(_) | Action::Unbind(_) | Action::Send(..) => self.waiting.push(action),
-                }
-            }
-        }
-        self.ask_next();
-    }
-
-    /// Asks the broker as much as it may be asked at once.
-    fn ask_next(&mut self) {
-        let free = CONCURRENCY.saturating_sub(self.asked.len()).min(self.waiting.len());
-        for action in self.waiting.drain(..free) {
-            let broker = self.broker.clone();
-            self.asked.spawn(async move { ask(&*broker, action).await });
-        }
-    }
-}
-
-async fn ask(broker: &dyn Broker, action: Action) -> Option<Input> {
-    match action {
-        Action::Bind(binding) => {
-            let result = told(&binding, "bound", broker.add_binding(&binding).await);
-            Some(Input::Bound(binding, result))
-        }
-        Action::Unbind(binding) => {
-            let result = told(&binding, "unbound", broker.remove_binding(&binding).await);
-            Some(Input::Unbound(binding, result))
-        }
-        Action::Send(inlet, data) => {
-            send(broker, &inlet, &data).await;
-            None
-        }
-        Action::Spawn(..) | Action::Terminate(_) | Action::Kill(_) => None,
-    }
-}
-
-fn told(binding: &Binding, done: &'static str, result: Result<(), msgflo_core::Error>) -> Result<(), String> {
-    match result {
-        Ok(()) => {
-            tracing::info!(%binding, "{done}");
-            Ok(())
-        }
-        Err(error) => {
-            let reason = with_sources(&error);
-            tracing::warn!(%binding, reason, "a binding could not be changed, trying again");
-            Err(reason)
-        }
-    }
-}
-
-async fn send(broker: &dyn Broker, inlet: &Inlet, data: &Value) {
-    let sent = match Message::json(data) {
-        Err(error) => Err(error.to_string()),
-        Ok(message) => match inlet {
-            Inlet::Queue(queue) => broker.send_to_queue(queue, message).await,
-            Inlet::Exchange(exchange) => broker.send_to_exchange(exchange, message).await,
-        }
-        .map_err(|error| with_sources(&error)),
-    };
-    if let Err(reason) = sent {
-        tracing::warn!(?inlet, reason, "an initial packet could not be sent");
-    }
-}
-
-/// An error with all that caused it, on one line.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let sources = std::iter::successors(error.source(), |error| error.source());
-    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }

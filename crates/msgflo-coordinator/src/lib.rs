@@ -17,13 +17,17 @@ pub mod guard;
 mod library;
 mod network;
 mod processes;
+mod shell;
 mod status;
 mod supervisor;
 
-pub use coordinator::{Coordinator, Error, Handle, Options};
-pub use desired::{Choice, Connection, Desired, Node, PortRef, Problem, Routing, Unit, UnitName};
-pub use library::{CommandLine, Library, LibraryError, Recipe};
-pub use network::{Action, Inlet, Input, Network};
+pub use coordinator::{Coordinator, Error, Event, Handle, Options};
+pub use desired::{
+    Choice, Connection, Desired, Node, PUB_SUB, Part, PortRef, Problem, ROUND_ROBIN, Routing, Unit, UnitName,
+    is_binding,
+};
+pub use library::{CommandLine, Fingerprint, Library, LibraryError, LibraryOrigin, Recipe, SourceError};
+pub use network::{Action, Inlet, Input, Network, Origin, Packet};
 pub use processes::{Exit, Instance};
 pub use status::{EdgeState, EdgeStatus, NodeState, NodeStatus, ProcessStatus, QueueStatus, Status};
 pub use supervisor::Forward;

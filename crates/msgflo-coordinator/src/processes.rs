@@ -1,6 +1,7 @@
 //! How many processes of each kind run, and which state each is in. Pure: it says what to do and is told what happened.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -32,6 +33,14 @@ pub struct Exit {
     pub output: Vec<String>,
 }
 
+/// As `exit status 1: the last line that it wrote`.
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.status)?;
+        self.output.last().map_or(Ok(()), |line| write!(f, ": {line}"))
+    }
+}
+
 /// The state of one process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -50,12 +59,18 @@ pub(crate) struct Slot {
     pub(crate) phase: Phase,
     /// Failures in a row.
     failures: u32,
+    /// Of which generation of its kind it is.
+    generation: u64,
+    /// Whether a participant has announced itself since it was started.
+    announced: bool,
 }
 
 /// The processes of one kind.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
     pub(crate) slots: BTreeMap<u32, Slot>,
+    /// Processes of an earlier generation are replaced, one after the other.
+    generation: u64,
     /// How often one was started again.
     pub(crate) restarts: u64,
     /// The last exit that nobody asked for.
@@ -96,16 +111,24 @@ impl Processes {
         let slots = self.units.entry(unit.clone()).or_default();
         let instance = |number| Instance { unit: unit.clone(), number };
         let mut steps = Vec::new();
-        let mut excess = slots.staying().saturating_sub(wanted);
+        slots.adopt_those_that_do_not_run();
         for _ in slots.staying()..wanted {
-            let free = (1..)
-                .find(|number| !slots.slots.contains_key(number))
-                .expect("there are more numbers than slots");
-            slots.slots.insert(free, Slot { phase: Phase::Waiting { at: now }, failures: 0 });
+            slots.add(now);
         }
-        // The newest go first: they are the least likely to be warm, and those that do not run yet cost nothing.
-        let numbers: Vec<u32> = slots.slots.keys().rev().copied().collect();
-        for number in numbers {
+        // One more than wanted runs while a successor introduces itself.
+        let (outdated, mut arriving) = (slots.outdated(), slots.arriving());
+        if outdated > 0 && arriving == 0 && wanted > 0 && slots.staying() <= wanted {
+            slots.add(now);
+            arriving = 1;
+        }
+        let spare = if outdated > 0 { arriving.min(1) } else { 0 };
+        let mut excess = slots.staying().saturating_sub(wanted + spare);
+        // Those of an earlier generation go first, then the newest: they are the least likely to be warm, and those that do
+        // not run yet cost nothing.
+        let mut numbers: Vec<(u64, u32)> =
+            slots.slots.iter().rev().map(|(number, slot)| (slot.generation, *number)).collect();
+        numbers.sort_by_key(|(generation, _)| *generation);
+        for (_, number) in numbers {
             let Some(slot) = slots.slots.get_mut(&number) else { continue };
             match slot.phase {
                 Phase::Waiting { .. } if excess > 0 => {
@@ -121,6 +144,7 @@ impl Processes {
                 Phase::Starting if excess > 0 => excess -= 1,
                 Phase::Waiting { at } if at <= now => {
                     slot.phase = Phase::Starting;
+                    slot.announced = false;
                     steps.push(Step::Spawn(instance(number)));
                 }
                 Phase::Stopping { pid, kill_at: Some(at) } if at <= now => {
@@ -131,6 +155,27 @@ impl Processes {
             }
         }
         steps
+    }
+
+    /// Has every process of `unit` replaced by a new one.
+    pub(crate) fn replace(&mut self, unit: &UnitName) {
+        if let Some(slots) = self.units.get_mut(unit) {
+            slots.generation += 1;
+        }
+    }
+
+    /// A participant that `unit` serves has announced itself for the first time. Which process it lives in is not known;
+    /// the one that waits the longest to be heard is taken for it.
+    pub(crate) fn announced(&mut self, unit: &UnitName) {
+        let Some(slots) = self.units.get_mut(unit) else { return };
+        let silent = slots.slots.values_mut().filter(|slot| !slot.announced);
+        let running = silent.filter_map(|slot| match slot.phase {
+            Phase::Running { since, .. } => Some((since, slot)),
+            _ => None,
+        });
+        if let Some((_, slot)) = running.min_by_key(|(since, _)| *since) {
+            slot.announced = true;
+        }
     }
 
     pub(crate) fn started(&mut self, instance: &Instance, pid: u32, now: Instant) {
@@ -175,6 +220,37 @@ impl Processes {
 }
 
 impl Slots {
+    fn add(&mut self, now: Instant) {
+        let free =
+            (1..).find(|number| !self.slots.contains_key(number)).expect("there are more numbers than slots");
+        let phase = Phase::Waiting { at: now };
+        self.slots.insert(free, Slot { phase, failures: 0, generation: self.generation, announced: false });
+    }
+
+    /// What has not been started will be of the present generation.
+    fn adopt_those_that_do_not_run(&mut self) {
+        for slot in self.slots.values_mut().filter(|slot| matches!(slot.phase, Phase::Waiting { .. })) {
+            slot.generation = self.generation;
+        }
+    }
+
+    /// How many of an earlier generation were not told to stop.
+    fn outdated(&self) -> u32 {
+        let is_outdated =
+            |slot: &&Slot| slot.generation < self.generation && !matches!(slot.phase, Phase::Stopping { .. });
+        u32::try_from(self.slots.values().filter(is_outdated).count()).unwrap_or(u32::MAX)
+    }
+
+    /// How many of the present generation have not announced themselves.
+    fn arriving(&self) -> u32 {
+        let is_arriving = |slot: &&Slot| {
+            slot.generation == self.generation
+                && !slot.announced
+                && !matches!(slot.phase, Phase::Stopping { .. })
+        };
+        u32::try_from(self.slots.values().filter(is_arriving).count()).unwrap_or(u32::MAX)
+    }
+
     /// How many are there and were not told to stop.
     pub(crate) fn staying(&self) -> u32 {
         self.count(|phase| !matches!(phase, Phase::Stopping { .. }))

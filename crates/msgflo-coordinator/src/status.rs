@@ -1,13 +1,16 @@
 //! The state of the network, to show.
 
 use msgflo_core::{ComponentName, Depth, Port, PortName, QueueName, Role};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
+use crate::desired::PortRef;
 use crate::processes::Exit;
 
 /// The state of everything at one moment.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
+    /// Whether everything that should happen soon has happened: see [`Network::has_settled`](crate::Network::has_settled).
+    pub settled: bool,
     /// The participants that the graph wants, in its order.
     pub nodes: Vec<NodeStatus>,
     /// The connections that the graph wants, in its order.
@@ -28,6 +31,8 @@ pub enum NodeState {
     Missing,
     /// Its process keeps ending.
     Failed,
+    /// Its graph has not been started, or has been stopped.
+    Stopped,
 }
 
 /// The state of a node.
@@ -39,6 +44,9 @@ pub struct NodeStatus {
     pub component: ComponentName,
     /// What it is doing.
     pub state: NodeState,
+    /// Why it is missing or has failed, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The processes that serve it, if they are ours.
     pub process: Option<ProcessStatus>,
     /// Seconds since a participant of this role was last heard.
@@ -102,9 +110,11 @@ pub enum EdgeState {
 #[derive(Clone, Debug, Serialize)]
 pub struct EdgeStatus {
     /// The outport, as `role.port`.
-    pub source: String,
+    #[serde(serialize_with = "as_text")]
+    pub source: PortRef,
     /// The inport, as `role.port`.
-    pub target: String,
+    #[serde(serialize_with = "as_text")]
+    pub target: PortRef,
     /// Whether it goes by way of `msgflo/RoundRobin`.
     pub round_robin: bool,
     /// Whether it is there.
@@ -112,4 +122,8 @@ pub struct EdgeStatus {
     /// Why it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+fn as_text<S: Serializer>(port: &PortRef, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(port)
 }

@@ -22,6 +22,8 @@ use crate::library::CommandLine;
 use crate::network::Input;
 use crate::processes::{Exit, Instance};
 
+/// The variable that may hold the secret of our own interface.
+const SECRET: &str = "MSGFLO_SECRET";
 /// How many of a process's last lines are kept.
 const TAIL: usize = 20;
 /// The most of a line that is kept and forwarded, in bytes.
@@ -154,6 +156,8 @@ impl Supervisor {
         };
         command
             .current_dir(&line.folder)
+            // What protects us from others is no business of theirs.
+            .env_remove(SECRET)
             .envs(&self.options.environment)
             .env("PATH", self.path()?)
             .stdin(Stdio::piped())

@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn edges_are_counted_by_state() {
-        let status = Status { nodes: vec![], edges: vec![] };
+        let status = Status { settled: true, nodes: vec![], edges: vec![] };
         assert!(render(&status).contains("msgflo_edges{state=\"failed\"} 0\n"));
     }
 }

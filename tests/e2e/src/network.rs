@@ -90,6 +90,11 @@ impl Network {
         self.url = self.wait_for("the HTTP interface", written).trim().to_owned();
     }
 
+    /// Where it speaks the FBP runtime protocol.
+    pub fn socket(&self) -> String {
+        self.url.replacen("http", "ws", 1)
+    }
+
     /// What `msgflo status` says.
     ///
     /// # Panics

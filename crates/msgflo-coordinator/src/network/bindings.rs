@@ -1,6 +1,6 @@
 //! The connections of the graph as bindings in the broker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use msgflo_core::{Binding, Participant, Port, QueueName, Role};
@@ -101,6 +101,8 @@ struct Entry {
     stage: Stage,
     /// The connection that it was made for. `None`: an earlier life made it, and no connection has claimed it yet.
     claim: Option<Connection>,
+    /// Whether its connection was gone when it was last looked at.
+    is_orphan: bool,
 }
 
 /// The bindings that are ours, or will be.
@@ -111,19 +113,29 @@ pub(crate) struct Bindings {
 
 impl Bindings {
     /// Takes over what an earlier life has bound.
-    pub(crate) fn remember(&mut self, bindings: Vec<Binding>) {
-        for binding in bindings {
-            self.entries.entry(binding).or_insert(Entry { stage: Stage::Bound, claim: None });
-        }
+    pub(crate) fn remembering(bindings: Vec<Binding>) -> Self {
+        let entry = |binding| (binding, Entry { stage: Stage::Bound, claim: None, is_orphan: false });
+        Self { entries: bindings.into_iter().map(entry).collect() }
     }
 
-    pub(crate) fn bound(&mut self, binding: &Binding, result: Result<(), String>, now: Instant) {
-        let Some(entry) = self.entries.get_mut(binding) else { return };
+    /// The broker has made a binding, or said why not. Whether it must be asked once more.
+    pub(crate) fn bound(&mut self, binding: &Binding, result: Result<(), String>, now: Instant) -> bool {
+        let Some(entry) = self.entries.get_mut(binding) else { return false };
         entry.stage = match (&entry.stage, result) {
             (Stage::BindingAgain, _) => Stage::Wanted,
             (_, Ok(())) => Stage::Bound,
             (_, Err(reason)) => Stage::Failed { reason, retry: now + RETRY },
         };
+        // One whose connection has gone meanwhile is to be removed.
+        entry.stage == Stage::Wanted || entry.is_orphan
+    }
+
+    /// Whether nothing is under way for a connection.
+    pub(crate) fn has_settled(&self, resolution: &Resolution) -> bool {
+        let Resolution::Binding(binding) = resolution else { return true };
+        self.entries
+            .get(binding)
+            .is_some_and(|entry| matches!(entry.stage, Stage::Bound | Stage::Failed { .. }))
     }
 
     pub(crate) fn unbound(&mut self, binding: &Binding, result: Result<(), String>, now: Instant) {
@@ -159,8 +171,8 @@ impl Bindings {
     pub(crate) fn plan(&mut self, wanted: &[(Connection, Resolution)], now: Instant) -> Vec<Action> {
         for (connection, resolution) in wanted {
             let Resolution::Binding(binding) = resolution else { continue };
-            let entry =
-                self.entries.entry(binding.clone()).or_insert(Entry { stage: Stage::Wanted, claim: None });
+            let new = Entry { stage: Stage::Wanted, claim: None, is_orphan: false };
+            let entry = self.entries.entry(binding.clone()).or_insert(new);
             if entry.claim.as_ref() != Some(connection) {
                 // Whoever claims a binding of an earlier life makes sure that it is there.
                 if entry.stage == Stage::Bound && entry.claim.is_none() {
@@ -169,9 +181,17 @@ impl Bindings {
                 entry.claim = Some(connection.clone());
             }
         }
+        let by_connection: HashMap<&Connection, &Resolution> =
+            wanted.iter().map(|(connection, resolution)| (connection, resolution)).collect();
+        let some_unknown = wanted.iter().any(|(_, resolution)| matches!(resolution, Resolution::Unknown(_)));
         let mut actions = Vec::new();
         for (binding, entry) in &mut self.entries {
-            let keep = keep(binding, entry.claim.as_ref(), wanted);
+            let keep = match &entry.claim {
+                Some(claim) => keep(binding, by_connection.get(claim).copied()),
+                // Of an earlier life: it stays until every participant is known and none of them needs it.
+                None => some_unknown,
+            };
+            entry.is_orphan = !keep;
             let due = match &entry.stage {
                 Stage::Wanted | Stage::Bound => true,
                 Stage::Failed { retry, .. } => *retry <= now,
@@ -210,8 +230,8 @@ impl Bindings {
             },
         };
         EdgeStatus {
-            source: connection.source.to_string(),
-            target: connection.target.to_string(),
+            source: connection.source.clone(),
+            target: connection.target.clone(),
             round_robin: matches!(connection.routing, Routing::RoundRobin { .. }),
             state,
             reason,
@@ -219,17 +239,13 @@ impl Bindings {
     }
 }
 
-/// Whether a binding of ours is to stay.
-fn keep(binding: &Binding, claim: Option<&Connection>, wanted: &[(Connection, Resolution)]) -> bool {
-    let resolution =
-        |connection: &Connection| wanted.iter().find(|(other, _)| other == connection).map(|(_, it)| it);
-    match claim.map(resolution) {
+/// Whether a binding of ours is to stay, by what its connection is now.
+fn keep(binding: &Binding, resolution: Option<&Resolution>) -> bool {
+    match resolution {
         // Its connection is no longer wanted.
-        Some(None) => false,
-        Some(Some(Resolution::Binding(now))) => now == binding,
-        Some(Some(Resolution::Unknown(_))) => true,
-        Some(Some(Resolution::Direct | Resolution::Impossible(_))) => false,
-        // Of an earlier life: it stays until every participant is known and none of them needs it.
-        None => wanted.iter().any(|(_, resolution)| matches!(resolution, Resolution::Unknown(_))),
+        None => false,
+        Some(Resolution::Binding(now)) => now == binding,
+        Some(Resolution::Unknown(_)) => true,
+        Some(Resolution::Direct | Resolution::Impossible(_)) => false,
     }
 }

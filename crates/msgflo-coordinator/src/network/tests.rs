@@ -1,10 +1,11 @@
 use std::path::Path;
 
-use msgflo_core::Port;
+use msgflo_core::{Message, Port};
 
 use super::*;
-use crate::desired::Choice;
+use crate::desired::{Choice, PortRef};
 use crate::library::Library;
+use crate::processes::{Exit, Instance};
 use crate::status::EdgeState;
 
 const SERVICE: &str = "web(ir/Http) RESIZE -> IN resize(ir/Resize) OUT -> IN store(ir/Store)";
@@ -17,13 +18,18 @@ struct Bench {
 
 impl Bench {
     fn new(graph: &str, ignore: &[&str]) -> (Self, Vec<Action>) {
-        let mut bench = Self { network: Network::default(), now: Instant::now() };
-        let actions = bench.tell(desire(graph, ignore));
+        Self::remembering(graph, ignore, vec![])
+    }
+
+    fn remembering(graph: &str, ignore: &[&str], bindings: Vec<Binding>) -> (Self, Vec<Action>) {
+        let network = Network::new(desired(graph, ignore), bindings);
+        let mut bench = Self { network, now: Instant::now() };
+        let actions = bench.tell(Input::Tick);
         (bench, actions)
     }
 
     fn tell(&mut self, input: Input) -> Vec<Action> {
-        self.network.handle(input, self.now)
+        self.network.handle([input], self.now)
     }
 
     fn heard(&mut self, id: &str, inports: &[&str], outports: &[&str]) -> Vec<Action> {
@@ -41,11 +47,15 @@ impl Bench {
 }
 
 fn desire(graph: &str, ignore: &[&str]) -> Input {
+    Input::Desire(Box::new(desired(graph, ignore)))
+}
+
+fn desired(graph: &str, ignore: &[&str]) -> Desired {
     let library = r#"{"components": {
         "ir/Http": {"command": "serve", "with": ["ir/Store"]}, "ir/Resize": "resize --role #ROLE"}}"#;
     let library = Library::parse(library, Path::new(".")).unwrap();
     let choice = Choice { ignore: ignore.iter().map(|role| (*role).into()).collect(), ..Choice::default() };
-    Input::Desire(Box::new(Desired::new(&fbp::parse(graph).unwrap(), &library, &choice).unwrap()))
+    Desired::new(&fbp::parse(graph).unwrap(), &library, &choice).unwrap()
 }
 
 /// A participant `role-number` with conventional queue names.
@@ -120,9 +130,10 @@ fn what_the_broker_refuses_is_tried_again() {
 
 #[test]
 fn what_an_earlier_life_bound_is_adopted_or_removed_when_all_are_known() {
-    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
     let (wanted, stale) = (pubsub("a.OUT", "b.IN"), pubsub("a.OUT", "gone.IN"));
-    assert_eq!(bench.tell(Input::Remembered(vec![wanted.clone(), stale.clone()])), []);
+    let remembered = vec![wanted.clone(), stale.clone()];
+    let (mut bench, actions) = Bench::remembering("a(X) OUT -> IN b(Y)", &["a", "b"], remembered);
+    assert_eq!(actions, [], "nothing that the graph may want is removed at the start");
     assert_eq!(
         bench.heard("b-1", &["IN"], &[]),
         [Action::Bind(wanted)],
@@ -206,13 +217,118 @@ fn a_process_that_dies_is_shown_with_its_last_words() {
     assert_eq!((node.state, node.process.unwrap().last_exit), (NodeState::Failed, Some(exit())));
 }
 
+fn initial(target: &str, port: &str, data: &str) -> Action {
+    let packet = Packet {
+        target: PortRef { role: target.into(), port: port.into() },
+        message: Message::json(data).unwrap(),
+        origin: Origin::Initial,
+    };
+    Action::Send(Inlet::Queue(format!("{target}.{port}").as_str().into()), packet)
+}
+
+/// The targets of initial packets as the participants name them.
+fn upper(actions: Vec<Action>) -> Vec<Action> {
+    let upper = |action| match action {
+        Action::Send(inlet, mut packet) => {
+            packet.target.port = packet.target.port.as_str().to_uppercase().as_str().into();
+            Action::Send(inlet, packet)
+        }
+        other => other,
+    };
+    actions.into_iter().map(upper).collect()
+}
+
 #[test]
 fn initial_packets_are_sent_to_every_newcomer() {
     let (mut bench, _) = Bench::new("'5' -> SPEED a(X)", &["a"]);
-    let packet = Action::Send(Inlet::Queue("a.SPEED".into()), Value::from("5"));
-    assert_eq!(bench.heard("a-1", &["SPEED"], &[]), std::slice::from_ref(&packet));
+    assert_eq!(upper(bench.heard("a-1", &["SPEED"], &[])), [initial("a", "SPEED", "5")]);
     assert_eq!(bench.heard("a-1", &["SPEED"], &[]), []);
-    assert_eq!(bench.heard("a-2", &["SPEED"], &[]), [packet]);
+    assert_eq!(upper(bench.heard("a-2", &["SPEED"], &[])), [initial("a", "SPEED", "5")]);
+}
+
+#[test]
+fn an_initial_packet_waits_until_what_follows_from_it_is_not_lost() {
+    let (mut bench, _) = Bench::new("'5' -> IN a(ir/Resize) OUT -> IN b(ir/Resize)", &[]);
+    bench.started("a", 1);
+    bench.started("b", 1);
+    assert_eq!(bench.heard("a-1", &["IN"], &["OUT"]), [], "b will be there soon");
+    let edge = pubsub("a.OUT", "b.IN");
+    assert_eq!(bench.heard("b-1", &["IN"], &[]), [Action::Bind(edge.clone())]);
+    assert!(!bench.network.has_settled());
+    assert_eq!(upper(bench.tell(Input::Bound(edge, Ok(())))), [initial("a", "IN", "5")]);
+    assert!(bench.network.has_settled());
+}
+
+#[test]
+fn an_initial_packet_does_not_wait_for_ever() {
+    let (mut bench, _) = Bench::new("'5' -> IN a(ir/Resize) OUT -> IN b(ir/Resize)", &[]);
+    bench.started("a", 1);
+    assert_eq!(bench.heard("a-1", &["IN"], &["OUT"]), []);
+    bench.now = bench.network.wake().unwrap();
+    assert_eq!(upper(bench.tell(Input::Tick)), [initial("a", "IN", "5")]);
+}
+
+#[test]
+fn an_initial_packet_that_changes_is_sent_once_and_the_others_are_not() {
+    let (mut bench, _) = Bench::new("'5' -> SPEED a(X), '1' -> SIZE a", &["a"]);
+    assert_eq!(bench.heard("a-1", &["SPEED", "SIZE"], &[]).len(), 2);
+    let actions = bench.tell(desire("'6' -> SPEED a(X), '1' -> SIZE a", &["a"]));
+    assert_eq!(upper(actions), [initial("a", "SPEED", "6")]);
+}
+
+#[test]
+fn a_packet_waits_for_its_receiver_and_comes_back_if_there_is_none() {
+    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
+    let target = PortRef { role: "b".into(), port: "IN".into() };
+    let message = Message::new("hello");
+    assert_eq!(bench.tell(Input::Send(target.clone(), message.clone())), []);
+    assert!(matches!(&bench.heard("b-1", &["IN"], &[])[..], [Action::Send(..)]));
+    let nobody = PortRef { role: "c".into(), port: "IN".into() };
+    assert_eq!(bench.tell(Input::Send(nobody, message.clone())), []);
+    bench.now = bench.network.wake().unwrap();
+    assert!(matches!(&bench.tell(Input::Tick)[..], [Action::Return(..)]));
+    let no_port = PortRef { port: "NONE".into(), ..target };
+    assert!(matches!(&bench.tell(Input::Send(no_port, message))[..], [Action::Return(..)]));
+}
+
+#[test]
+fn outports_are_watched_as_they_appear() {
+    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
+    let port = PortRef { role: "a".into(), port: "out".into() };
+    assert_eq!(bench.tell(Input::Watch([port.clone()].into())), []);
+    assert_eq!(bench.heard("a-1", &[], &["OUT"]), [Action::Tap(port.clone(), "a.OUT".into())]);
+    assert!(!bench.network.has_settled());
+    let tapped = |is_open| Input::Tapped { port: port.clone(), queue: "a.OUT".into(), is_open };
+    assert_eq!(bench.tell(tapped(true)), []);
+    assert!(bench.network.has_settled());
+    assert_eq!(bench.tell(tapped(false)), []);
+    bench.now = bench.network.wake().unwrap();
+    assert_eq!(bench.tell(Input::Tick), [Action::Tap(port.clone(), "a.OUT".into())], "it is tried again");
+    assert_eq!(bench.tell(Input::Watch(BTreeSet::new())), [Action::Untap(port)]);
+}
+
+#[test]
+fn a_process_is_replaced_after_its_successor_is_up() {
+    let (mut bench, _) = Bench::new(SERVICE, &["web", "store"]);
+    bench.started("resize", 1);
+    bench.heard("resize-1", &["IN"], &["OUT"]);
+    let actions = bench.tell(Input::Restart(vec!["resize".into()]));
+    assert!(matches!(&actions[..], [Action::Spawn(instance, _)] if instance.number == 2), "{actions:?}");
+    assert_eq!(bench.started("resize", 2), [], "it has not introduced itself");
+    let actions = bench.heard("resize-2", &["IN"], &["OUT"]);
+    assert!(matches!(&actions[..], [Action::Terminate(instance)] if instance.number == 1), "{actions:?}");
+    let instance = Instance { unit: UnitName("resize".into()), number: 1 };
+    assert_eq!(bench.tell(Input::Exited { instance, exit: exit() }), []);
+}
+
+#[test]
+fn a_binding_whose_edge_goes_while_it_is_made_is_removed_again() {
+    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
+    bench.heard("a-1", &[], &["OUT"]);
+    bench.heard("b-1", &["IN"], &[]);
+    assert_eq!(bench.tell(desire("a(X), b(Y)", &["a", "b"])), [], "the broker has not answered yet");
+    let edge = pubsub("a.OUT", "b.IN");
+    assert_eq!(bench.tell(Input::Bound(edge.clone(), Ok(()))), [Action::Unbind(edge)]);
 }
 
 #[test]

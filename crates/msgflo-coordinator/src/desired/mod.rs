@@ -1,19 +1,20 @@
 //! What a graph and a library want: processes, connections, initial packets.
 
+mod problem;
+mod routing;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use fbp::{Endpoint, Graph};
 use indexmap::IndexMap;
-use msgflo_core::{ComponentName, PortName, Role};
+use msgflo_core::{ComponentName, Role};
 use serde_json::Value;
 
 use crate::library::{CommandLine, Library, Recipe};
 
-/// The component that stands for a round-robin binding, with the ports IN, OUT and DEADLETTER.
-const ROUND_ROBIN: &str = "msgflo/RoundRobin";
-/// The component that stands for a publish-subscribe binding, with the ports IN and OUT.
-const PUB_SUB: &str = "msgflo/PubSub";
+pub use problem::Problem;
+pub use routing::{Connection, PUB_SUB, PortRef, ROUND_ROBIN, Routing, is_binding};
 
 /// A kind of process: its name is the first role that it serves.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,51 +42,10 @@ pub struct Node {
     pub component: ComponentName,
     /// The process that serves it. `None`: somebody else starts it.
     pub unit: Option<UnitName>,
-}
-
-/// A port of a role.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PortRef {
-    /// The role.
-    pub role: Role,
-    /// Its port.
-    pub port: PortName,
-}
-
-/// As `role.PORT`.
-impl fmt::Display for PortRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.role, self.port)
-    }
-}
-
-impl From<&Endpoint> for PortRef {
-    fn from(end: &Endpoint) -> Self {
-        Self { role: end.process.as_str().into(), port: end.port.as_str().into() }
-    }
-}
-
-/// How a connection is made.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Routing {
-    /// Straight from exchange to queue.
-    PubSub,
-    /// By way of an exchange of its own, with a place for what was refused.
-    RoundRobin {
-        /// Where refused messages go.
-        deadletter: Option<PortRef>,
-    },
-}
-
-/// A connection between two participants.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Connection {
-    /// The outport.
-    pub source: PortRef,
-    /// The inport.
-    pub target: PortRef,
-    /// How it is made.
-    pub routing: Routing,
+    /// Why we cannot start it although we should.
+    pub problem: Option<Problem>,
+    /// Whether its graph has been started.
+    pub started: bool,
 }
 
 /// Which roles are ours to start.
@@ -104,63 +64,30 @@ impl Choice {
     }
 }
 
-/// What a graph asks for that cannot be had.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Problem {
-    /// No command is known for a node's component.
-    #[error("component `{component}` of `{role}` is not in the library")]
-    UnknownComponent {
-        /// The node.
-        role: Role,
-        /// Its component.
-        component: ComponentName,
-        /// The most similar component of the library.
-        similar: Option<ComponentName>,
-    },
-    /// The component has no process of its own, and its host is not in the graph.
-    #[error(
-        "component `{component}` of `{role}` is served by the process of `{host}`, which is not in the graph"
-    )]
-    MissingHost {
-        /// The node.
-        role: Role,
-        /// Its component.
-        component: ComponentName,
-        /// The component whose process serves it.
-        host: ComponentName,
-    },
-    /// `--only` or `--ignore` names a role that the graph lacks.
-    #[error("there is no role `{role}` in the graph; it has {known}")]
-    UnknownRole {
-        /// The name.
-        role: Role,
-        /// Those that there are.
-        known: String,
-    },
+/// One of the graphs that a network is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'g> {
+    /// The graph.
+    pub graph: &'g Graph,
+    /// What comes, with a slash, before its nodes' names to make their roles, so that graphs with equal names do not meet in
+    /// the broker.
+    pub scope: Option<&'g str>,
+    /// Whether its processes are to run and its initial packets to be sent. Its connections are made in any case.
+    pub started: bool,
 }
 
-impl Problem {
-    /// The node that it is about, if it is about one.
-    pub fn node(&self) -> Option<&Role> {
-        match self {
-            Self::UnknownComponent { role, .. } | Self::MissingHost { role, .. } => Some(role),
-            Self::UnknownRole { .. } => None,
+impl Part<'_> {
+    /// The role that a node of this graph plays.
+    pub fn role(&self, node: &str) -> Role {
+        match self.scope {
+            Some(scope) => format!("{scope}/{node}").into(),
+            None => node.into(),
         }
     }
 
-    /// What to do about it.
-    pub fn help(&self) -> String {
-        match self {
-            Self::UnknownComponent { similar: Some(similar), .. } => format!("did you mean `{similar}`?"),
-            Self::UnknownComponent { role, .. } => {
-                format!("add it to the library, or use `--ignore {role}` if somebody else starts it")
-            }
-            Self::MissingHost { role, host, .. } => {
-                format!("add a node of `{host}`, or use `--ignore {role}` if somebody else starts it")
-            }
-            Self::UnknownRole { .. } => "check the names after --only and --ignore".into(),
-        }
+    /// The port of a participant that an end in this graph means.
+    pub fn port(&self, end: &Endpoint) -> PortRef {
+        PortRef { role: self.role(end.process.as_str()), port: end.port.as_str().into() }
     }
 }
 
@@ -183,24 +110,40 @@ impl Desired {
     /// # Errors
     /// Every problem at once.
     pub fn new(graph: &Graph, library: &Library, choice: &Choice) -> Result<Self, Vec<Problem>> {
-        let mut desired = Self::default();
-        for (name, process) in &graph.processes {
-            if !is_binding(process.component.as_str()) {
-                let component = ComponentName::from(process.component.as_str());
-                desired.nodes.insert(name.as_str().into(), Node { component, unit: None });
-            }
-        }
-        desired.connections = connections(graph);
-        desired.initials =
-            graph.initials().map(|initial| ((&initial.tgt).into(), initial.data.clone())).collect();
+        let desired = Self::of(&[Part { graph, scope: None, started: true }], library, choice);
         let mut problems = desired.check_choice(choice);
-        desired.assign_units(library, choice, &mut problems);
+        problems.extend(desired.nodes.values().filter_map(|node| node.problem.clone()));
         if problems.is_empty() { Ok(desired) } else { Err(problems) }
+    }
+
+    /// What all these graphs want together. A node that cannot be started says why, and hinders nothing else.
+    pub fn of(parts: &[Part<'_>], library: &Library, choice: &Choice) -> Self {
+        let mut desired = Self::default();
+        for part in parts {
+            desired.add(part);
+        }
+        desired.assign_units(library, choice);
+        desired
     }
 
     /// The kind of process that serves `role`.
     pub fn unit_of(&self, role: &Role) -> Option<&UnitName> {
         self.nodes.get(role)?.unit.as_ref()
+    }
+
+    fn add(&mut self, part: &Part<'_>) {
+        for (name, process) in &part.graph.processes {
+            if !is_binding(process.component.as_str()) {
+                let component = ComponentName::from(process.component.as_str());
+                let node = Node { component, unit: None, problem: None, started: part.started };
+                self.nodes.insert(part.role(name.as_str()), node);
+            }
+        }
+        self.connections.extend(routing::connections(part.graph, |end| part.port(end)));
+        if part.started {
+            let initials = part.graph.initials();
+            self.initials.extend(initials.map(|initial| (part.port(&initial.tgt), initial.data.clone())));
+        }
     }
 
     fn check_choice(&self, choice: &Choice) -> Vec<Problem> {
@@ -210,11 +153,11 @@ impl Desired {
         unknown.map(|role| Problem::UnknownRole { role: role.clone(), known: known() }).collect()
     }
 
-    fn assign_units(&mut self, library: &Library, choice: &Choice, problems: &mut Vec<Problem>) {
+    fn assign_units(&mut self, library: &Library, choice: &Choice) {
         let ours: Vec<(Role, ComponentName)> = self
             .nodes
             .iter()
-            .filter(|(role, _)| choice.starts(role))
+            .filter(|(role, node)| node.started && choice.starts(role))
             .map(|(role, node)| (role.clone(), library.full_name(&node.component)))
             .collect();
         let mut guests: HashMap<Role, UnitName> = HashMap::new();
@@ -238,12 +181,12 @@ impl Desired {
                 self.units.shift_remove(&UnitName(role.clone()));
                 self.nodes[&role].unit = Some(host);
             } else if library.recipe(&component).is_none() {
-                problems.push(match library.host(&component) {
-                    Some(host) => Problem::MissingHost { role, component, host: host.clone() },
+                self.nodes[&role].problem = Some(match library.host(&component) {
+                    Some(host) => Problem::MissingHost { role: role.clone(), component, host: host.clone() },
                     None => {
                         let known = library.components().map(ComponentName::as_str);
                         let similar = fbp::did_you_mean(component.as_str(), known).map(Into::into);
-                        Problem::UnknownComponent { role, component, similar }
+                        Problem::UnknownComponent { role: role.clone(), component, similar }
                     }
                 });
             }
@@ -261,45 +204,6 @@ impl Desired {
         self.units
             .insert(name, Unit { roles: roles.iter().map(|(role, _)| role.clone()).collect(), command });
     }
-}
-
-fn is_binding(component: &str) -> bool {
-    component == ROUND_ROBIN || component == PUB_SUB
-}
-
-/// The connections between participants, with the nodes that stand for bindings resolved.
-fn connections(graph: &Graph) -> Vec<Connection> {
-    let binding = |end: &Endpoint| {
-        let component = graph.processes.get(end.process.as_str())?.component.as_str();
-        is_binding(component).then_some(component)
-    };
-    let mut connections = Vec::new();
-    for edge in graph.edges() {
-        let Some(component) = binding(&edge.tgt) else {
-            if binding(&edge.src).is_none() {
-                let (source, target) = ((&edge.src).into(), (&edge.tgt).into());
-                connections.push(Connection { source, target, routing: Routing::PubSub });
-            }
-            continue;
-        };
-        let leaving = |port: &'static str| {
-            let node = &edge.tgt.process;
-            graph.edges().filter(move |next| {
-                next.src.process == *node && next.src.port.as_str().eq_ignore_ascii_case(port)
-            })
-        };
-        let routing = match component {
-            ROUND_ROBIN => Routing::RoundRobin {
-                deadletter: leaving("deadletter").next().map(|edge| (&edge.tgt).into()),
-            },
-            _ => Routing::PubSub,
-        };
-        for next in leaving("out") {
-            let (source, target) = ((&edge.src).into(), (&next.tgt).into());
-            connections.push(Connection { source, target, routing: routing.clone() });
-        }
-    }
-    connections
 }
 
 #[cfg(test)]

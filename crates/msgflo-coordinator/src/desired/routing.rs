@@ -1,0 +1,109 @@
+//! The connections between participants, with the nodes that stand for bindings resolved.
+
+use std::fmt;
+
+use fbp::{Endpoint, Graph};
+use msgflo_core::{PortName, Role};
+
+/// The component that stands for a round-robin binding, with the ports IN, OUT and DEADLETTER.
+pub const ROUND_ROBIN: &str = "msgflo/RoundRobin";
+/// The component that stands for a publish-subscribe binding, with the ports IN and OUT.
+pub const PUB_SUB: &str = "msgflo/PubSub";
+
+/// Whether a component is a binding and not a process.
+pub fn is_binding(component: &str) -> bool {
+    component == ROUND_ROBIN || component == PUB_SUB
+}
+
+/// A port of a role.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortRef {
+    /// The role.
+    pub role: Role,
+    /// Its port.
+    pub port: PortName,
+}
+
+/// As `role.PORT`.
+impl fmt::Display for PortRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.role, self.port)
+    }
+}
+
+/// How a connection is made.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Routing {
+    /// Straight from exchange to queue.
+    PubSub,
+    /// By way of an exchange of its own, with a place for what was refused.
+    RoundRobin {
+        /// Where refused messages go.
+        deadletter: Option<PortRef>,
+    },
+}
+
+/// A connection between two participants.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Connection {
+    /// The outport.
+    pub source: PortRef,
+    /// The inport.
+    pub target: PortRef,
+    /// How it is made.
+    pub routing: Routing,
+}
+
+impl Connection {
+    /// Whether what `role` says of its ports bears on this connection.
+    pub(crate) fn involves(&self, role: &Role) -> bool {
+        let deadletter = match &self.routing {
+            Routing::RoundRobin { deadletter } => deadletter.as_ref(),
+            Routing::PubSub => None,
+        };
+        [Some(&self.source), Some(&self.target), deadletter]
+            .into_iter()
+            .flatten()
+            .any(|end| end.role == *role)
+    }
+}
+
+/// The connections between the participants of `graph`; `port` names the role of a node.
+pub(super) fn connections(graph: &Graph, port: impl Fn(&Endpoint) -> PortRef) -> Vec<Connection> {
+    let binding = |end: &Endpoint| {
+        let component = graph.processes.get(end.process.as_str())?.component.as_str();
+        is_binding(component).then_some(component)
+    };
+    let mut connections = Vec::new();
+    for edge in graph.edges() {
+        let Some(component) = binding(&edge.tgt) else {
+            if binding(&edge.src).is_none() {
+                let (source, target) = (port(&edge.src), port(&edge.tgt));
+                connections.push(Connection { source, target, routing: Routing::PubSub });
+            }
+            continue;
+        };
+        if binding(&edge.src).is_some() {
+            // A binding into a binding has no participant at either end.
+            continue;
+        }
+        let leaving = |name: &'static str| {
+            let node = &edge.tgt.process;
+            graph.edges().filter(move |next| {
+                let leaves = next.src.process == *node && next.src.port.as_str().eq_ignore_ascii_case(name);
+                leaves && binding(&next.tgt).is_none()
+            })
+        };
+        let routing = match component {
+            ROUND_ROBIN => {
+                Routing::RoundRobin { deadletter: leaving("deadletter").next().map(|edge| port(&edge.tgt)) }
+            }
+            _ => Routing::PubSub,
+        };
+        for next in leaving("out") {
+            let (source, target) = (port(&edge.src), port(&next.tgt));
+            connections.push(Connection { source, target, routing: routing.clone() });
+        }
+    }
+    connections
+}

@@ -1,0 +1,160 @@
+//! One WebSocket: what comes is decoded here and handed to the hub, and what the hub sends goes out in order.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use futures_util::stream::SplitSink;
+use futures_util::{SinkExt, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use url::{Host, Url};
+
+use crate::access::{Grant, Permissions};
+use crate::hub::{ClientId, Incoming};
+use crate::protocol::{Fault, MAX_MESSAGE, Protocol, Request, Signal};
+
+/// The subprotocol that clients of the FBP runtime protocol offer.
+const SUBPROTOCOL: &str = "noflo";
+/// A message that is longer than we read is answered with an error; one that is longer than this ends the connection.
+const MAX_FRAME: usize = 4 * MAX_MESSAGE;
+/// How many messages wait for a client before it is dropped.
+const OUTBOX: usize = 4096;
+/// How long a client may take to accept a message.
+const WRITE_DEADLINE: Duration = Duration::from_secs(10);
+/// How often a silent client is asked whether it is there.
+const PING: Duration = Duration::from_secs(30);
+
+/// What every connection needs.
+pub(crate) struct Door {
+    pub(crate) hub: mpsc::Sender<Incoming>,
+    pub(crate) permissions: Permissions,
+    /// Origins of web pages that count as our own.
+    pub(crate) origins: Vec<String>,
+    pub(crate) next: AtomicU64,
+    pub(crate) closing: CancellationToken,
+}
+
+impl Door {
+    /// Whether what is open to everybody is open to whoever sends these headers. A browser lets any page connect to this
+    /// machine, and says which page it is; what is no browser says nothing.
+    fn trusts(&self, headers: &HeaderMap) -> bool {
+        let Some(origin) = headers.get(header::ORIGIN) else { return true };
+        let Ok(origin) = origin.to_str() else { return false };
+        self.origins.iter().any(|known| known.trim_end_matches('/') == origin) || is_of_this_machine(origin)
+    }
+}
+
+fn is_of_this_machine(origin: &str) -> bool {
+    let Ok(url) = Url::parse(origin) else { return false };
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => IpAddr::from(address).is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::from(address).is_loopback(),
+        None => false,
+    }
+}
+
+/// Answers the request to upgrade.
+pub(crate) fn upgrade(door: Arc<Door>, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Response {
+    let grant = Grant::new(door.permissions.clone(), door.trusts(headers));
+    upgrade
+        .protocols([SUBPROTOCOL])
+        .max_message_size(MAX_FRAME)
+        .max_frame_size(MAX_FRAME)
+        .on_upgrade(move |socket| serve(socket, grant, door))
+}
+
+async fn serve(socket: WebSocket, grant: Grant, door: Arc<Door>) {
+    let id = ClientId(door.next.fetch_add(1, Ordering::Relaxed));
+    let (outbox, texts) = mpsc::channel(OUTBOX);
+    if door.hub.send(Incoming::Joined(id, outbox, grant)).await.is_err() {
+        return;
+    }
+    let (sink, mut stream) = socket.split();
+    let writing = write(sink, texts, door.closing.clone());
+    let reading = async {
+        while let Some(Ok(message)) = stream.next().await {
+            let said = match message {
+                Message::Text(text) => Request::decode(text.as_str()),
+                Message::Binary(_) => Err(binary()),
+                Message::Ping(_) | Message::Pong(_) => continue,
+                Message::Close(_) => break,
+            };
+            if door.hub.send(Incoming::Said(id, said)).await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        () = writing => {}
+        () = reading => {}
+    }
+    // If the hub has ended, it has forgotten everybody.
+    let _ = door.hub.send(Incoming::Left(id)).await;
+}
+
+fn binary() -> Fault {
+    Fault { signal: Signal::error(Protocol::Runtime, "messages are JSON in text frames"), id: None }
+}
+
+/// Sends what the hub has for the client, until the hub drops it or it does not take it.
+async fn write(
+    mut sink: SplitSink<WebSocket, Message>,
+    mut texts: mpsc::Receiver<Utf8Bytes>,
+    closing: CancellationToken,
+) {
+    loop {
+        let (message, is_last) = tokio::select! {
+            text = texts.recv() => match text {
+                Some(text) => (Message::Text(text), false),
+                None => (goodbye(close_code::POLICY, "too slow"), true),
+            },
+            () = closing.cancelled() => (goodbye(close_code::AWAY, "the runtime stops"), true),
+            () = tokio::time::sleep(PING) => (Message::Ping(Default::default()), false),
+        };
+        let sent = timeout(WRITE_DEADLINE, sink.send(message)).await;
+        if is_last || !matches!(sent, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+fn goodbye(code: u16, reason: &'static str) -> Message {
+    Message::Close(Some(CloseFrame { code, reason: reason.into() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pages_of_this_machine_are_trusted() {
+        for (origin, is_trusted) in [
+            ("http://localhost:8080", true),
+            ("http://127.0.0.1:3569", true),
+            ("http://[::1]:3569", true),
+            ("https://editor.example", true),
+            ("https://evil.example", false),
+            ("http://localhost.evil.example", false),
+            ("http://127.0.0.1.evil.example", false),
+            ("null", false),
+            ("file://", false),
+        ] {
+            let door = Door {
+                hub: mpsc::channel(1).0,
+                permissions: Permissions::open(),
+                origins: vec!["https://editor.example/".into()],
+                next: AtomicU64::new(0),
+                closing: CancellationToken::new(),
+            };
+            let headers = HeaderMap::from_iter([(header::ORIGIN, origin.parse().unwrap())]);
+            assert_eq!(door.trusts(&headers), is_trusted, "{origin}");
+        }
+    }
+}

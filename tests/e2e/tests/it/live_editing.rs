@@ -1,0 +1,216 @@
+//! A network that is rewired while a thousand messages a second flow through it.
+
+use std::time::{Duration, Instant};
+
+use e2e::{Network, Programs, virtual_host};
+use futures_util::{SinkExt, StreamExt};
+use msgflo_core::{Client, InportOptions, Message, Participant, Port, Transport};
+use msgflo_transports::Amqp;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const REWIRES: usize = 200;
+const PER_SECOND: u32 = 1000;
+/// The pause between two rewires, so that messages flow meanwhile.
+const PACE: Duration = Duration::from_millis(25);
+/// Roles that edges come and go to.
+const OTHERS: usize = 5;
+
+/// An editor that is connected.
+struct Editor {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    graph: String,
+    asked: usize,
+}
+
+impl Editor {
+    async fn connect(network: &Network) -> Self {
+        let (socket, _) = connect_async(network.socket()).await.expect("the network takes editors");
+        let mut editor = Self { socket, graph: String::new(), asked: 0 };
+        let runtime = editor.ask("runtime", "getruntime", json!({})).await;
+        editor.graph = runtime["payload"]["graph"].as_str().expect("it has a main graph").to_owned();
+        editor
+    }
+
+    /// Asks, and waits for the answer.
+    async fn ask(&mut self, protocol: &str, command: &str, mut payload: Value) -> Value {
+        self.asked += 1;
+        payload["graph"] = self.graph.as_str().into();
+        let request =
+            json!({"protocol": protocol, "command": command, "payload": payload, "requestId": self.asked});
+        self.socket.send(Frame::text(request.to_string())).await.expect("the request is sent");
+        loop {
+            let frame = timeout(PATIENCE, self.socket.next()).await.expect("an answer comes");
+            let frame = frame.expect("the connection stays").expect("it is well");
+            let Ok(text) = frame.to_text() else { continue };
+            let Ok(message) = serde_json::from_str::<Value>(text) else { continue };
+            if message["responseTo"] == self.asked {
+                assert_ne!(message["command"], "error", "{request}: {message}");
+                return message;
+            }
+        }
+    }
+}
+
+fn participant(role: &str, port: &str, is_sink: bool) -> Participant {
+    let mut participant = Participant::new(format!("{role}-1"), role, "live/Any");
+    let port = Port::new(port, Some(format!("{role}.{port}").as_str().into()));
+    if is_sink {
+        participant.inports.push(port)
+    } else {
+        participant.outports.push(port)
+    }
+    participant
+}
+
+/// Takes sequence numbers in the order in which they come, until `end` has come.
+async fn collect(client: &dyn Client, queue: &str, end: u64) -> JoinHandle<Vec<u64>> {
+    let mut messages = client.subscribe(&queue.into(), 0).await.expect("the queue is there");
+    tokio::spawn(async move {
+        let mut numbers = Vec::new();
+        loop {
+            let delivery =
+                timeout(PATIENCE, messages.next()).await.expect("a message comes").expect("more come");
+            let number: u64 = serde_json::from_slice(&delivery.message.payload).expect("it is a number");
+            delivery.ack();
+            numbers.push(number);
+            if number == end {
+                return numbers;
+            }
+        }
+    })
+}
+
+/// Edges that are not touched deliver every message once and in order, whatever happens to the others, and while the
+/// coordinator is killed and started again.
+#[tokio::test(flavor = "multi_thread")]
+async fn edges_that_stay_deliver_every_message_once_and_in_order() {
+    let (programs, broker) = (Programs::build(), virtual_host().await);
+    let mut graph = "source(live/Any) OUT -> IN kept(live/Any)\n".to_owned();
+    let mut ignored = vec!["source".to_owned(), "kept".to_owned()];
+    for n in 0..OTHERS {
+        graph.push_str(&format!("other{n}(live/Any)\n"));
+        ignored.push(format!("other{n}"));
+    }
+    let further = ["--ignore", &ignored.join(",")];
+    let mut network = Network::run_with(programs.path("msgflo"), &graph, &json!({}), &broker, &further);
+
+    let url = broker.parse().expect("the broker has a URL");
+    let client = Amqp.client(&url).await.expect("the broker is there");
+    client.create_outport(&"source.OUT".into()).await.expect("the exchange is made");
+    client.announce(&participant("source", "OUT", false)).await.expect("it is announced");
+    for role in &ignored[1..] {
+        let queue = format!("{role}.IN");
+        client
+            .create_inport(&queue.as_str().into(), InportOptions::default())
+            .await
+            .expect("the queue is made");
+        client.announce(&participant(role, "IN", true)).await.expect("it is announced");
+    }
+    network.wait_until_bound();
+
+    let total = u64::MAX;
+    let kept = collect(&*client, "kept.IN", total).await;
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let sender = Amqp.client(&url).await.expect("the broker is there");
+    let sending = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1) / PER_SECOND);
+        let mut number = 0_u64;
+        while stopped.try_recv().is_err() {
+            ticks.tick().await;
+            let message = Message::json(&number).expect("it is JSON");
+            sender.send(&"source.OUT".into(), message).await.expect("the message is confirmed");
+            number += 1;
+        }
+        sender
+            .send(&"source.OUT".into(), Message::json(&total).expect("it is JSON"))
+            .await
+            .expect("and the last");
+        number
+    });
+
+    let mut editor = Editor::connect(&network).await;
+    let seed = fastrand::u64(..);
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut wired = [false; OTHERS];
+    let mut slowest = Duration::ZERO;
+    let mut pace = tokio::time::interval(PACE);
+    for rewire in 0..REWIRES {
+        pace.tick().await;
+        if rewire == REWIRES / 2 {
+            editor.ask("network", "persist", json!({})).await;
+            network.kill();
+            network.start_again();
+            editor = Editor::connect(&network).await;
+        }
+        let n = random.usize(..OTHERS);
+        let edge = json!({"src": {"node": "source", "port": "OUT"}, "tgt": {"node": format!("other{n}"), "port": "IN"}});
+        let asked = Instant::now();
+        match (wired[n], random.u8(..10)) {
+            (true, _) => drop(editor.ask("graph", "removeedge", edge).await),
+            (false, 0) => {
+                let node = json!({"id": format!("extra{rewire}"), "component": "live/Any"});
+                editor.ask("graph", "addnode", node.clone()).await;
+                editor.ask("graph", "removenode", node).await;
+                continue;
+            }
+            (false, _) => drop(editor.ask("graph", "addedge", edge).await),
+        }
+        wired[n] = !wired[n];
+        slowest = slowest.max(asked.elapsed());
+    }
+    network.wait_until_bound();
+    stop.send(()).expect("it is still sending");
+    let sent = timeout(PATIENCE, sending).await.expect("it stops").expect("it did well");
+    let mut numbers = timeout(PATIENCE, kept).await.expect("all come").expect("it did well");
+    assert_eq!(numbers.pop(), Some(total));
+    let expected: Vec<u64> = (0..sent).collect();
+    assert!(
+        numbers == expected,
+        "seed {seed}: {} sent, {} came, in another order or not once",
+        sent,
+        numbers.len()
+    );
+    eprintln!("{sent} messages, {REWIRES} rewires, the slowest acknowledged after {slowest:?}");
+    client.close().await.expect("the participants leave");
+    assert!(network.stop().success());
+}
+
+/// A graph of a thousand nodes, whose participants all announce themselves at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_nodes_are_bound() {
+    const NODES: usize = 1000;
+    let programs = Programs::build();
+    let roles: Vec<String> = (0..NODES).map(|n| format!("n{n}")).collect();
+    let line = |pair: &[String]| format!("{}(live/Any) OUT -> IN {}(live/Any)\n", pair[0], pair[1]);
+    let graph: String = roles.windows(2).map(line).collect();
+    let further = ["--ignore", &roles.join(",")];
+    let network =
+        Network::run_with(programs.path("msgflo"), &graph, &json!({}), "embedded:?port=0", &further);
+    let url = network.broker().parse().expect("the broker has a URL");
+    let client = Amqp.client(&url).await.expect("the broker is there");
+    for role in &roles {
+        client.create_outport(&format!("{role}.OUT").as_str().into()).await.expect("the exchange is made");
+        let queue = format!("{role}.IN");
+        client
+            .create_inport(&queue.as_str().into(), InportOptions::default())
+            .await
+            .expect("the queue is made");
+    }
+    let begun = Instant::now();
+    for role in &roles {
+        let mut participant = participant(role, "IN", true);
+        participant.outports.push(Port::new("OUT", Some(format!("{role}.OUT").as_str().into())));
+        client.announce(&participant).await.expect("it is announced");
+    }
+    let status = network.wait_until_bound();
+    eprintln!("{NODES} nodes bound after {:?}", begun.elapsed());
+    assert_eq!(status["edges"].as_array().map(Vec::len), Some(NODES - 1));
+    client.close().await.expect("the participants leave");
+    assert!(network.stop().success());
+}

@@ -1,0 +1,91 @@
+//! Editors and test suites that others have written, on a running network.
+
+use std::net::TcpListener;
+use std::process::Command;
+
+use e2e::{Network, Peers, Programs};
+use serde_json::{Value, json};
+
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/protocol");
+const EMBEDDED: &str = "embedded:?port=0";
+
+fn library(programs: &Programs) -> Value {
+    let command = format!("{} --role #ROLE", programs.path("msgflo-repeat").display());
+    let repeat = json!({"command": command, "inports": ["in"], "outports": ["out"]});
+    json!({"namespace": "core", "components": {"Repeat": repeat, "Drop": {"command": command, "inports": ["in"]}}})
+}
+
+fn run(programs: &Programs) -> Network {
+    Network::run(programs.path("msgflo"), "only(core/Repeat)", &library(programs), EMBEDDED)
+}
+
+fn succeeds(mut command: Command) -> String {
+    let output = command.output().expect("the peer starts");
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
+    out.into_owned()
+}
+
+/// The protocol's own conformance suite, unmodified. It starts the runtime itself.
+#[test]
+fn the_conformance_suite_passes() {
+    let (programs, peers) = (Programs::build(), Peers::installed());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("package.json"), library(&programs).to_string())
+        .expect("it is written");
+    // A port that was free a moment ago.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let port = listener.local_addr().expect("it has an address").port();
+    drop(listener);
+    let command = format!(
+        "cd '{}' && exec '{}' run --port {port} --state state --broker {EMBEDDED}",
+        folder.path().display(),
+        programs.path("msgflo").display()
+    );
+    let config = json!({"name": "msgflo", "command": command, "host": "localhost", "port": port,
+        "collection": "core", "version": "0.7"});
+    std::fs::write(folder.path().join("fbp-config.json"), config.to_string()).expect("it is written");
+    let mut suite = Command::new(&peers.node);
+    suite
+        .arg(peers.node_modules.join("fbp-protocol/bin/fbp-test"))
+        .current_dir(peers.node_modules.join(".."))
+        .env("PROJECT_HOME", folder.path())
+        .env_remove("MSGFLO_BROKER");
+    let out = succeeds(suite);
+    assert!(out.contains("22 passing"), "{out}");
+}
+
+/// Every command, and every message that comes back against the protocol's schemas.
+#[test]
+fn every_message_is_as_the_schemas_say() {
+    let (programs, peers) = (Programs::build(), Peers::installed());
+    let network = run(&programs);
+    let mut script = peers.node_script(&format!("{SCRIPTS}/schemas.cjs"));
+    script.arg(network.socket());
+    let out = succeeds(script);
+    assert!(out.contains("kinds of messages checked"), "{out}");
+    assert!(network.stop().success());
+}
+
+#[test]
+fn a_strict_client_edits_a_network() {
+    let (programs, peers) = (Programs::build(), Peers::installed());
+    let network = run(&programs);
+    let mut script = peers.node_script(&format!("{SCRIPTS}/editing.cjs"));
+    script.arg(network.socket());
+    succeeds(script);
+    assert!(network.stop().success());
+}
+
+#[test]
+fn suites_of_fbp_spec_pass_with_and_without_a_fixture() {
+    let (programs, peers) = (Programs::build(), Peers::installed());
+    let network = run(&programs);
+    let mut suite = Command::new(&peers.node);
+    suite
+        .arg(peers.node_modules.join("fbp-spec/bin/fbp-spec"))
+        .args(["--address", &network.socket(), &format!("{SCRIPTS}/suite.yaml")])
+        .current_dir(peers.node_modules.join(".."));
+    succeeds(suite);
+    assert!(network.stop().success());
+}

@@ -1,0 +1,116 @@
+//! Jobs that fail: parked, looked at, and brought back by hand; none is lost.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use e2e::{Network, Programs, virtual_host};
+use futures_util::StreamExt;
+use msgflo_core::{BrokerOptions, Client, InportOptions, Message, Participant, Port, Transport};
+use msgflo_transports::Amqp;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+const GRAPH: &str = "
+source(jobs/Any) OUT -> IN shared(msgflo/RoundRobin) OUT -> IN worker(jobs/Any)
+shared DEADLETTER -> IN failed(jobs/Any)
+";
+const JOBS: u64 = 20;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Plays all three roles: makes their ports and announces them.
+async fn play(client: &dyn Client) {
+    client.create_outport(&"source.OUT".into()).await.expect("the exchange is made");
+    let mut source = Participant::new("source-1", "source", "jobs/Any");
+    source.outports.push(Port::new("OUT", Some("source.OUT".into())));
+    client.announce(&source).await.expect("it is announced");
+    for role in ["worker", "failed"] {
+        let queue = format!("{role}.IN");
+        client
+            .create_inport(&queue.as_str().into(), InportOptions::default())
+            .await
+            .expect("the queue is made");
+        let mut participant = Participant::new(format!("{role}-1"), role, "jobs/Any");
+        participant.inports.push(Port::new("IN", Some(queue.as_str().into())));
+        client.announce(&participant).await.expect("it is announced");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_fail_are_parked_and_brought_back() {
+    let (programs, broker) = (Programs::build(), virtual_host().await);
+    let ignored = ["--ignore", "source,worker,failed"];
+    let network = Network::run_with(programs.path("msgflo"), GRAPH, &json!({}), &broker, &ignored);
+    let url = broker.parse().expect("the broker has a URL");
+    let client = Amqp.client(&url).await.expect("the broker is there");
+    play(&*client).await;
+    network.wait_until_bound();
+
+    // A worker that cannot do odd jobs, until it is repaired.
+    let is_repaired = Arc::new(AtomicBool::new(false));
+    let (done_in, mut done) = mpsc::unbounded_channel();
+    let mut jobs = client.subscribe(&"worker.IN".into(), 4).await.expect("the queue is there");
+    let worker = tokio::spawn({
+        let is_repaired = is_repaired.clone();
+        async move {
+            while let Some(job) = jobs.next().await {
+                let number: u64 = serde_json::from_slice(&job.message.payload).expect("a job is a number");
+                if number % 2 == 0 || is_repaired.load(Ordering::SeqCst) {
+                    job.ack();
+                    done_in.send(number).expect("somebody counts");
+                } else {
+                    job.nack();
+                }
+            }
+        }
+    });
+    for number in 0..JOBS {
+        let job = Message::json(&number).expect("it is JSON");
+        client.send(&"source.OUT".into(), job).await.expect("the job is confirmed");
+    }
+    let observer = Amqp.broker(&url, BrokerOptions::default()).await.expect("the broker is there");
+    let parked = async || loop {
+        let depth = observer.depth(&"failed.IN".into()).await.expect("the queue is there");
+        if depth.ready == JOBS / 2 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    };
+    timeout(PATIENCE, parked()).await.expect("every odd job is parked");
+
+    let dlq = |arguments: &[&str]| {
+        let output = Command::new(programs.path("msgflo"))
+            .arg("dlq")
+            .args(arguments)
+            .args(["failed.IN", "--broker", &broker])
+            .output()
+            .expect("msgflo starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("it writes text")
+    };
+    assert_eq!(dlq(&["list"]), "10\tfailed.IN\n");
+    let looked = dlq(&["peek", "--json"]);
+    let looked: Vec<Value> =
+        looked.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect();
+    assert_eq!(looked.len(), 10);
+    assert!(
+        looked.iter().all(|it| it["death"]["reason"] == "rejected" && it["death"]["queue"] == "worker.IN")
+    );
+    assert_eq!(dlq(&["drop", "--amount", "1"]), "1 dropped\n");
+    is_repaired.store(true, Ordering::SeqCst);
+    assert_eq!(dlq(&["requeue"]), "9 requeued\n");
+    let mut numbers = BTreeSet::new();
+    while numbers.len() < 19 {
+        let number =
+            timeout(PATIENCE, done.recv()).await.expect("the job is done").expect("the worker lives");
+        assert!(numbers.insert(number), "{number} was done twice");
+    }
+    assert_eq!(dlq(&["list"]), "0\tfailed.IN\n");
+    worker.abort();
+    observer.close().await.expect("the observer leaves");
+    client.close().await.expect("the participants leave");
+    assert!(network.stop().success());
+}
