@@ -1,14 +1,17 @@
 //! The running broker, as its owner sees it.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::broker::{BindingInfo, Broker, Depth, QueueInfo};
+use crate::options::Credentials;
 use crate::shared::Shared;
 
 /// How long connections may take to say goodbye when the broker stops.
@@ -20,10 +23,20 @@ pub struct Handle {
     inner: Arc<Inner>,
 }
 
+/// Where the broker listens.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Addresses {
+    pub(crate) amqp: SocketAddr,
+    pub(crate) amqps: Option<SocketAddr>,
+    pub(crate) management: Option<SocketAddr>,
+}
+
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
-    address: SocketAddr,
+    addresses: Addresses,
+    credentials: Credentials,
+    data: Option<PathBuf>,
     stop: CancellationToken,
     /// Ends the tasks that do not end themselves in time.
     abort: CancellationToken,
@@ -34,36 +47,64 @@ struct Inner {
 impl Handle {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        address: SocketAddr,
+        addresses: Addresses,
+        credentials: Credentials,
+        data: Option<PathBuf>,
         stop: CancellationToken,
         abort: CancellationToken,
         tasks: TaskTracker,
     ) -> Self {
         let guard = stop.clone().drop_guard();
-        Self { inner: Arc::new(Inner { shared, address, stop, abort, tasks, _guard: guard }) }
+        let inner = Inner { shared, addresses, credentials, data, stop, abort, tasks, _guard: guard };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
-        self.inner.address
+        self.inner.addresses.amqp
+    }
+
+    /// Where it listens for encrypted connections, if it does.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.inner.addresses.amqps
+    }
+
+    /// The URL of the management interface, if there is one: `http://127.0.0.1:PORT`.
+    pub fn management_url(&self) -> Option<String> {
+        self.inner.addresses.management.map(|address| format!("http://{}", on_this_machine(address)))
     }
 
     /// The URL for clients on this machine, without credentials: `amqp://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
-        let mut address = self.inner.address;
-        if address.ip().is_unspecified() {
-            address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        }
-        format!("amqp://{address}")
+        format!("amqp://{}", on_this_machine(self.inner.addresses.amqp))
     }
 
-    /// Stops the broker: clients are told, and have two seconds to say goodbye. Returns when all is closed.
+    /// The URL for clients on this machine, with the credentials that the broker was started with.
+    pub fn url_with_credentials(&self) -> String {
+        let Credentials { user, password } = &self.inner.credentials;
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        match self.inner.credentials == Credentials::default() {
+            true => self.url(),
+            false => self.url().replacen("//", &format!("//{}:{}@", encode(user), encode(password)), 1),
+        }
+    }
+
+    /// The folder that durable things are kept in, if they are.
+    pub fn data(&self) -> Option<&Path> {
+        self.inner.data.as_deref()
+    }
+
+    /// Stops the broker: clients are told, and have two seconds to say goodbye. Returns when all is closed, and safe on disk.
     pub async fn shutdown(&self) {
         self.inner.stop.cancel();
         self.inner.tasks.close();
         if tokio::time::timeout(GOODBYE, self.inner.tasks.wait()).await.is_err() {
             self.inner.abort.cancel();
             self.inner.tasks.wait().await;
+        }
+        let shared = self.inner.shared.clone();
+        if tokio::task::spawn_blocking(move || shared.close()).await.is_err() {
+            tracing::error!("the storage ended by a panic");
         }
     }
 
@@ -89,6 +130,11 @@ impl Handle {
         self.read(Broker::binding_infos)
     }
 
+    /// Memory that messages occupy, estimated (bytes).
+    pub fn memory_used(&self) -> usize {
+        self.read(Broker::memory_used)
+    }
+
     /// Follows the depth of a queue in the virtual host `/`, which need not exist yet.
     pub fn watch_depth(&self, name: &str) -> DepthWatch {
         DepthWatch { receiver: self.inner.shared.watch(name) }
@@ -97,6 +143,14 @@ impl Handle {
     fn read<T>(&self, look: impl FnOnce(&Broker) -> T) -> T {
         self.inner.shared.with(|broker, _| look(broker))
     }
+}
+
+/// How an address is reached from this machine.
+fn on_this_machine(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    address
 }
 
 /// The depth of a queue as it changes. Changes that follow each other quickly are seen as one.

@@ -2,12 +2,14 @@
 //!
 //! Pure: methods go in, steps come out. The shell writes what it is told, and enforces the deadline.
 
+use std::sync::Arc;
+
 use amq_protocol::protocol::{AMQPClass, connection};
 use amq_protocol::types::parsing::parse_field_table;
 use amq_protocol::types::{AMQPValue, FieldTable, LongString};
 
-use crate::broker::{Exception, Name, Peer};
-use crate::options::Credentials;
+use crate::access::Access;
+use crate::broker::{Exception, Name, Peer, Time};
 use crate::wire::decode::{CHANNEL_MAX, FRAME_MAX, FRAME_MIN};
 use crate::wire::table;
 
@@ -23,11 +25,19 @@ enum State {
     /// connection.start was sent; left by a valid start-ok.
     Start,
     /// connection.tune was sent; left by tune-ok.
-    Tune { user: Name, takes_cancels: bool },
+    Tune { user: Name, understands: Understands },
     /// Left by connection.open.
-    Open { user: Name, takes_cancels: bool, tuned: Tuned },
+    Open { user: Name, understands: Understands, tuned: Tuned },
     /// After connection.open: nothing more is expected.
     Done,
+}
+
+/// What a client says of itself.
+#[derive(Debug)]
+struct Understands {
+    cancels: bool,
+    blocked: bool,
+    properties: FieldTable,
 }
 
 /// What both sides have agreed on.
@@ -64,14 +74,18 @@ pub(crate) enum Refusal {
 #[derive(Debug)]
 pub(crate) struct Handshake {
     state: State,
-    credentials: Credentials,
+    access: Arc<Access>,
     /// The peer is on this machine: the well-known credentials are for such peers only.
     local: bool,
+    /// What lists call the connection.
+    name: String,
+    tls: bool,
+    now: Time,
 }
 
 impl Handshake {
-    pub(crate) fn new(credentials: Credentials, local: bool) -> Self {
-        Self { state: State::Start, credentials, local }
+    pub(crate) fn new(access: Arc<Access>, local: bool, name: String, tls: bool, now: Time) -> Self {
+        Self { state: State::Start, access, local, name, tls, now }
     }
 
     /// The first method, sent after the protocol header.
@@ -90,7 +104,6 @@ impl Handshake {
         use connection::AMQPMethod;
         match (std::mem::replace(&mut self.state, State::Done), method) {
             (State::Start, AMQPMethod::StartOk(start_ok)) => {
-                let takes_cancels = capability(&start_ok.client_properties, "consumer_cancel_notify");
                 let Some(user) = self.authenticate(&start_ok) else {
                     return Err(
                         match capability(&start_ok.client_properties, "authentication_failure_close") {
@@ -99,21 +112,42 @@ impl Handshake {
                         },
                     );
                 };
-                self.state = State::Tune { user, takes_cancels };
+                let understands = Understands {
+                    cancels: capability(&start_ok.client_properties, "consumer_cancel_notify"),
+                    blocked: capability(&start_ok.client_properties, "connection.blocked"),
+                    properties: start_ok.client_properties,
+                };
+                self.state = State::Tune { user, understands };
                 Ok(Step::Send(AMQPClass::Connection(AMQPMethod::Tune(connection::Tune {
                     channel_max: CHANNEL_MAX,
                     frame_max: FRAME_MAX,
                     heartbeat: HEARTBEAT,
                 }))))
             }
-            (State::Tune { user, takes_cancels }, AMQPMethod::TuneOk(tune_ok)) => {
+            (State::Tune { user, understands }, AMQPMethod::TuneOk(tune_ok)) => {
                 let tuned = tuned(&tune_ok).map_err(Refusal::Close)?;
-                self.state = State::Open { user, takes_cancels, tuned };
+                self.state = State::Open { user, understands, tuned };
                 Ok(Step::Wait)
             }
-            (State::Open { user, takes_cancels, tuned }, AMQPMethod::Open(open)) => {
+            (State::Open { user, understands, tuned }, AMQPMethod::Open(open)) => {
                 let vhost = Name::from(&open.virtual_host);
-                Ok(Step::Opened(Peer { user, vhost, channel_max: tuned.channel_max, takes_cancels }, tuned))
+                if !self.access.may_open(user.as_str(), vhost.as_str()) {
+                    return Err(Refusal::Close(Exception::not_allowed(format_args!(
+                        "access to vhost '{vhost}' refused for user '{user}'"
+                    ))));
+                }
+                let peer = Peer {
+                    user,
+                    vhost,
+                    channel_max: tuned.channel_max,
+                    takes_cancels: understands.cancels,
+                    takes_blocked: understands.blocked,
+                    name: std::mem::take(&mut self.name),
+                    client: understands.properties,
+                    since: self.now,
+                    tls: self.tls,
+                };
+                Ok(Step::Opened(peer, tuned))
             }
             _ => Err(Refusal::Close(Exception::command_invalid("this method is not expected now"))),
         }
@@ -125,16 +159,8 @@ impl Handshake {
             "AMQPLAIN" => amqplain(&start_ok.response)?,
             _ => return None,
         };
-        let known = self.credentials != Credentials::default() || self.local;
-        let right = user == self.credentials.user.as_bytes()
-            && constant_time_eq(&password, self.credentials.password.as_bytes());
-        (known && right).then(|| Name::new(&self.credentials.user))
+        self.access.authenticate(&user, &password, self.local).map(|user| Name::new(user.name()))
     }
-}
-
-/// Compares without telling by its duration where the first difference is.
-fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }
 
 /// SASL PLAIN (RFC 4616): authorization identity, user and password, separated by NUL.
@@ -195,6 +221,7 @@ fn server_properties() -> FieldTable {
         "publisher_confirms",
         "exchange_exchange_bindings",
         "basic.nack",
+        "connection.blocked",
         "consumer_cancel_notify",
         "consumer_priorities",
         "authentication_failure_close",

@@ -21,25 +21,35 @@
 //! taken once for everything that one read brought, and once for everything that one write takes.
 //!
 //! # Invariants
-//! - A confirmed message is in every queue that it was routed to.
+//! - A confirmed message is in every queue that it was routed to; a persistent one in a durable queue is safe on disk,
+//!   if the broker has a folder.
 //! - A queue's order is the order of arrival, also for messages that came back.
 //! - What a client has not acknowledged goes back to its queue when its channel or connection ends, however it ends.
 //! - A client that does not read costs a bounded amount of memory; its messages stay in their queues.
 //!
 //! # What it does not do
-//! It is no cluster and keeps everything in memory: messages end with the process, durable or not.
+//! It is no cluster. Without a folder to keep them in, messages end with the process, durable or not.
 
+mod access;
 mod broker;
 mod clock;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod handle;
 mod handshake;
+mod management;
 mod options;
+mod pack;
 mod server;
 mod session;
 mod shared;
+mod storage;
+mod tls;
 mod wire;
 
+pub use crate::access::User;
 pub use crate::broker::{BindingInfo, Depth, QueueInfo};
 pub use crate::handle::{DepthWatch, Handle};
 pub use crate::options::{Credentials, Error, Options};
 pub use crate::server::Server;
+pub use crate::tls::Tls;

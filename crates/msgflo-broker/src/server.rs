@@ -2,16 +2,20 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::handle::Handle;
-use crate::options::{Credentials, Error, Options};
-use crate::session;
+use crate::access::{Access, User};
+use crate::handle::{Addresses, Handle};
+use crate::management::{self, Document};
+use crate::options::{Error, Options};
+use crate::session::{self, Door};
 use crate::shared::Shared;
 
 /// Most connections at a time; further ones are closed at once.
@@ -27,50 +31,100 @@ impl Server {
     /// Listens, and serves until the handle is dropped or shut down, or the token in the options is cancelled.
     ///
     /// # Errors
-    /// [`Error::Listen`] if the address cannot be used; [`Error::Unprotected`] if it is reachable from elsewhere with
-    /// the default credentials.
+    /// [`Error::Listen`] if an address cannot be used; [`Error::Storage`] if the folder for durable things cannot; [`Error::Definitions`] if those cannot;
+    /// [`Error::Unprotected`] if it would be reachable from elsewhere with the default credentials.
     pub async fn start(options: Options) -> Result<Handle, Error> {
-        let Options { listen: address, any_port_if_busy, credentials, stop } = options;
-        if !address.ip().is_loopback() && credentials == Credentials::default() {
-            return Err(Error::Unprotected { address });
+        let wrong = |reason| Error::Definitions { reason };
+        let document = options.definitions.as_deref().map(Document::parse).transpose().map_err(wrong)?;
+        let mut users = options.users;
+        if let Some(document) = &document {
+            users.extend(document.users().map_err(wrong)?);
         }
-        let error = |source| Error::Listen { address, source };
-        let listener = match TcpListener::bind(address).await {
-            Err(busy) if any_port_if_busy && busy.kind() == io::ErrorKind::AddrInUse => {
-                TcpListener::bind((address.ip(), 0)).await
+        if users.is_empty() {
+            users.push(User::new(options.credentials.clone()));
+        }
+        let access = Access::new(users);
+        let tls_address = options.tls.as_ref().map(|tls| tls.listen);
+        for address in [Some(options.listen), tls_address, options.management].into_iter().flatten() {
+            if !address.ip().is_loopback() && access.is_open() {
+                return Err(Error::Unprotected { address });
             }
-            other => other,
         }
-        .map_err(error)?;
-        let address = listener.local_addr().map_err(error)?;
+        let (listener, address) = bind(options.listen, options.any_port_if_busy).await?;
+        let management = match options.management {
+            Some(address) => Some(bind(address, options.any_port_if_busy).await?),
+            None => None,
+        };
+        let tls = match options.tls {
+            Some(tls) => {
+                let (listener, address) = bind(tls.listen, false).await?;
+                Some((listener, address, TlsAcceptor::from(tls.config)))
+            }
+            None => None,
+        };
 
-        let shared = Arc::new(Shared::new(RandomState::new().hash_one(address)));
-        let stop = stop.child_token();
+        let seed = RandomState::new().hash_one(address);
+        let (data, memory_limit) = (options.data.clone(), options.memory_limit);
+        let opening = tokio::task::spawn_blocking(move || Shared::open(seed, data, memory_limit));
+        let shared = opening.await.map_err(io::Error::other).flatten().map_err(|source| Error::Storage {
+            path: options.data.clone().unwrap_or_else(std::env::temp_dir),
+            source,
+        })?;
+        shared.add_vhosts(&options.vhosts);
+        if let Some(document) = document {
+            management::load(&shared, document).await.map_err(wrong)?;
+        }
+        match &options.data {
+            Some(data) => tracing::info!(%address, data = %data.display(), "embedded broker listens"),
+            None => tracing::info!(%address, "embedded broker listens; it keeps messages in memory only"),
+        }
+
+        let stop = options.stop.child_token();
         let abort = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn({
             let (shared, stop) = (shared.clone(), stop.clone());
             async move { shared.keep_time(stop).await }
         });
-        let acceptor = Acceptor {
+        let access = Arc::new(access);
+        let acceptor = |listener, tls| Acceptor {
             listener,
-            shared: shared.clone(),
-            credentials,
-            stop: stop.clone(),
+            tls,
+            door: Door { shared: shared.clone(), access: access.clone(), stop: stop.clone() },
             abort: abort.clone(),
             tasks: tasks.clone(),
         };
-        tasks.spawn(acceptor.run());
-        tracing::info!(%address, "embedded broker listens");
-        Ok(Handle::new(shared, address, stop, abort, tasks))
+        tasks.spawn(acceptor(listener, None).run());
+        let mut addresses = Addresses { amqp: address, amqps: None, management: None };
+        if let Some((listener, address, tls)) = tls {
+            addresses.amqps = Some(address);
+            tasks.spawn(acceptor(listener, Some(tls)).run());
+        }
+        if let Some((listener, address)) = management {
+            addresses.management = Some(address);
+            tasks.spawn(management::serve(listener, shared.clone(), access, addresses, stop.clone()));
+        }
+        Ok(Handle::new(shared, addresses, options.credentials, options.data, stop, abort, tasks))
     }
+}
+
+async fn bind(address: SocketAddr, any_port_if_busy: bool) -> Result<(TcpListener, SocketAddr), Error> {
+    let error = |source| Error::Listen { address, source };
+    let listener = match TcpListener::bind(address).await {
+        Err(busy) if any_port_if_busy && busy.kind() == io::ErrorKind::AddrInUse => {
+            TcpListener::bind((address.ip(), 0)).await
+        }
+        other => other,
+    }
+    .map_err(error)?;
+    let address = listener.local_addr().map_err(error)?;
+    Ok((listener, address))
 }
 
 struct Acceptor {
     listener: TcpListener,
-    shared: Arc<Shared>,
-    credentials: Credentials,
-    stop: CancellationToken,
+    tls: Option<TlsAcceptor>,
+    door: Door,
     abort: CancellationToken,
     tasks: TaskTracker,
 }
@@ -79,18 +133,12 @@ impl Acceptor {
     async fn run(self) {
         loop {
             let accepted = tokio::select! {
-                () = self.stop.cancelled() => return,
+                () = self.door.stop.cancelled() => return,
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
                 Ok((stream, peer)) if self.tasks.len() < CONNECTIONS_MAX => {
-                    let session = session::run(
-                        stream,
-                        peer,
-                        self.shared.clone(),
-                        self.credentials.clone(),
-                        self.stop.clone(),
-                    );
+                    let session = session::run(stream, peer, self.tls.clone(), self.door.clone());
                     let abort = self.abort.clone();
                     self.tasks.spawn(async move {
                         tokio::select! {
@@ -103,7 +151,7 @@ impl Acceptor {
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::select! {
-                        () = self.stop.cancelled() => return,
+                        () = self.door.stop.cancelled() => return,
                         () = tokio::time::sleep(ACCEPT_PAUSE) => {}
                     }
                 }

@@ -1,13 +1,19 @@
 //! The broker as its connections share it: one lock, and the signals that go out after it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::broker::{Broker, ConnectionId, Depth, Exception, Name, Peer, Time};
+use crate::broker::{
+    Alarms, Broker, ConnectionId, Depth, Effect, Exception, Limits, Memory, Name, Peer, Setup, Time,
+};
 use crate::clock::Clock;
+use crate::storage::{News, Opened, Storage};
 
 /// The broker and those who wait for it.
 #[derive(Debug)]
@@ -16,6 +22,12 @@ pub(crate) struct Shared {
     clock: Clock,
     /// The next deadline came nearer.
     timer: Notify,
+    memory: Memory,
+    storage: OnceLock<Storage>,
+    /// The storage has taken something.
+    stored: Notify,
+    /// Publishers must wait.
+    alarm: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -25,24 +37,114 @@ struct State {
     writers: HashMap<ConnectionId, Arc<Notify>>,
     watchers: HashMap<Name, watch::Sender<Option<Depth>>>,
     announced: Vec<ConnectionId>,
+    effects: Vec<Effect>,
     deadline: Option<Time>,
 }
 
 impl Shared {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// A broker as it is found in a folder, or an empty one. Blocks while the folder is read.
+    ///
+    /// # Errors
+    /// When the folder cannot be used.
+    pub(crate) fn open(seed: u64, data: Option<PathBuf>, memory_limit: usize) -> io::Result<Arc<Self>> {
         let clock = Clock::new();
-        let broker = Broker::new(seed, clock.now());
-        Self {
+        let (opened, memoir) = match &data {
+            Some(path) => Opened::folder(path).map(|(opened, memoir)| (opened, Some(memoir)))?,
+            None => (Opened::scratch(), None),
+        };
+        let memory = Memory::default();
+        let mut broker = Broker::new(Setup {
+            seed,
+            now: clock.now(),
+            limits: Limits::of(memory_limit),
+            durable: data.is_some(),
+            pages: opened.pages(),
+            memory: memory.clone(),
+            next_record: memoir.as_ref().and_then(|memoir| memoir.next_record).unwrap_or(NonZeroU64::MIN),
+        });
+        if let Some(memoir) = memoir {
+            broker.restore(memoir);
+        }
+        let shared = Arc::new(Self {
             state: Mutex::new(State {
                 broker,
                 writers: HashMap::new(),
                 watchers: HashMap::new(),
                 announced: Vec::new(),
+                effects: Vec::new(),
                 deadline: None,
             }),
             clock,
             timer: Notify::new(),
+            memory,
+            storage: OnceLock::new(),
+            stored: Notify::new(),
+            alarm: watch::Sender::new(false),
+        });
+        let weak = Arc::downgrade(&shared);
+        let storage = opened.start(move |news| {
+            if let Some(shared) = weak.upgrade() {
+                shared.hear(news);
+            }
+        })?;
+        shared.storage.get_or_init(|| storage);
+        shared.with(|_, _| ());
+        Ok(shared)
+    }
+
+    fn hear(&self, news: News) {
+        match news {
+            News::Progress(progress) => self.with(|broker, now| broker.advance(progress, now)),
+            News::Failed(error) => {
+                tracing::error!(%error, "the disk does not take messages; nothing more is confirmed until it does");
+                self.with(|broker, now| broker.disk_is_short(true, now));
+            }
+            News::Recovered => {
+                tracing::info!("the disk takes messages again");
+                self.with(|broker, now| broker.disk_is_short(false, now));
+            }
         }
+        self.stored.notify_waiters();
+    }
+
+    /// Writes what is left. Blocks.
+    pub(crate) fn close(&self) {
+        if let Some(storage) = self.storage.get() {
+            storage.close();
+        }
+    }
+
+    /// Makes virtual hosts that are not there yet.
+    pub(crate) fn add_vhosts(&self, names: &[String]) {
+        self.with(|broker, _| names.iter().for_each(|name| broker.ensure_vhost(name)));
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// The sum of what messages occupy.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// Waits until a publisher may go on: nothing runs short, and the disk has caught up.
+    pub(crate) async fn publishers_may_go_on(&self) {
+        let mut alarm = self.alarm.subscribe();
+        // The sender lives as long as we do.
+        let _ = alarm.wait_for(|alarm| !alarm).await;
+        loop {
+            let stored = self.stored.notified();
+            if !self.storage.get().is_some_and(Storage::is_congested) {
+                return;
+            }
+            stored.await;
+        }
+    }
+
+    /// Whether the disk is behind.
+    pub(crate) fn is_congested(&self) -> bool {
+        self.storage.get().is_some_and(Storage::is_congested)
     }
 
     /// Runs something on the broker, then wakes whoever it concerns.
@@ -105,7 +207,12 @@ impl Shared {
     }
 
     fn signal(&self, state: &mut State) {
-        let State { broker, writers, watchers, announced, deadline } = state;
+        let State { broker, writers, watchers, announced, effects, deadline } = state;
+        let last = broker.take_effects(effects);
+        if let Some(storage) = self.storage.get() {
+            storage.submit(effects, last);
+        }
+        broker.check_memory(self.clock.now());
         broker.take_announced(announced);
         for id in announced.drain(..) {
             if let Some(writer) = writers.get(&id) {
@@ -117,6 +224,8 @@ impl Shared {
                 watcher.send_if_modified(|old| std::mem::replace(old, depth) != depth);
             }
         }
+        let alarm = broker.alarms() != Alarms::default();
+        self.alarm.send_if_modified(|old| std::mem::replace(old, alarm) != alarm);
         let next = broker.next_deadline();
         if next != *deadline {
             *deadline = next;

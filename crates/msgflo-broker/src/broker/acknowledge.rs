@@ -50,12 +50,14 @@ impl Broker {
                 for unacked in deliveries {
                     self.release_credit(at, &unacked);
                     let Some(queue) = self.queues.get_mut(unacked.queue.0) else {
+                        self.forget(&unacked.entry);
                         continue;
                     };
                     queue.unacknowledged -= 1;
                     if verdict == Verdict::Ack {
                         queue.counters.acknowledged += 1;
                         self.touch(unacked.queue);
+                        self.forget(&unacked.entry);
                     } else {
                         self.drop_entry(unacked.queue, unacked.entry, Reason::Rejected);
                     }

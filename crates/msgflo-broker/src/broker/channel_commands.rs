@@ -32,7 +32,8 @@ impl Broker {
             }
             AMQPMethod::Close(_) => {
                 self.close_channel(at);
-                self.reply(at, AMQPClass::Channel(AMQPMethod::CloseOk(channel::CloseOk {})));
+                // Whoever closes a channel wants to know that its acknowledgements count.
+                self.answer_safely(at, AMQPClass::Channel(AMQPMethod::CloseOk(channel::CloseOk {})));
             }
             AMQPMethod::CloseOk(_) if closing => {
                 connection.channels.remove(&at.channel);
@@ -57,9 +58,13 @@ impl Broker {
         let Some(connection) = self.connections.get_mut(&at.connection) else {
             return;
         };
-        // Confirms that are due come before the close, whoever asked for it.
+        // Confirms that are due, or will be, come before the close, whoever asked for it.
         connection.flush_confirms(at.channel);
         connection.confirming.retain(|channel| *channel != at.channel);
+        if self.waiting.remove(&at) {
+            connection.hold_confirms(at.channel);
+            self.holding.insert(at.connection);
+        }
         let Some(channel) = connection.channel(at.channel) else {
             connection.channels.remove(&at.channel);
             return;
@@ -106,10 +111,17 @@ impl Broker {
         let now = self.now;
         let queue = self.queues.get_mut(id.0).expect("resolved just now");
         queue.last_used = now;
-        let Some(entry) = queue.pop() else {
-            self.reply(at, AMQPClass::Basic(basic::AMQPMethod::GetEmpty(basic::GetEmpty {})));
-            return Ok(());
+        let (entry, content) = loop {
+            let Some(entry) = self.queues.get_mut(id.0).and_then(super::Queue::pop) else {
+                self.reply(at, AMQPClass::Basic(basic::AMQPMethod::GetEmpty(basic::GetEmpty {})));
+                return Ok(());
+            };
+            match self.content(&entry) {
+                Some(content) => break (entry, content),
+                None => self.lose(id, &entry),
+            }
         };
+        let queue = self.queues.get_mut(id.0).expect("resolved just now");
         let remaining = u32::try_from(queue.ready()).unwrap_or(u32::MAX);
         queue.counters.delivered += 1;
         queue.counters.redelivered += u64::from(entry.redelivered);
@@ -118,10 +130,12 @@ impl Broker {
         } else {
             queue.unacknowledged += 1;
         }
-        let (redelivered, message) = (entry.redelivered, queue.outgoing(&entry));
+        let (redelivered, message) = (entry.redelivered, queue.outgoing(&entry, content));
         let channel = self.open_channel(at)?;
         let tag = channel.next_tag();
-        if !method.no_ack {
+        if method.no_ack {
+            self.forget(&entry);
+        } else {
             channel.unacked.insert(tag, Unacked { queue: id, entry, consumer: None });
         }
         self.touch(id);
@@ -184,7 +198,11 @@ impl Broker {
             }
             _ => return Err(Exception::command_invalid("this method is not expected from a client")),
         };
-        self.reply(at, AMQPClass::Tx(answer));
+        if matches!(answer, AMQPMethod::CommitOk(_)) {
+            self.answer_safely(at, AMQPClass::Tx(answer));
+        } else {
+            self.reply(at, AMQPClass::Tx(answer));
+        }
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! A channel as a value: what it has been given and not settled, and how it publishes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::exception::Exception;
 use super::queue::{ConsumerId, Entry, QueueId};
@@ -27,10 +27,18 @@ pub(crate) enum Mode {
     Transaction(Transaction),
 }
 
+/// A publish that is answered when an effect is safe.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    pub(crate) tag: u64,
+    pub(crate) effect: u64,
+    /// Whether every queue took it.
+    pub(crate) ack: bool,
+}
+
 /// The numbering of publisher confirms.
 ///
-/// In memory a message is safe as soon as it is queued, so confirms become due in order and one `multiple` covers a
-/// run of them. A storage that answers later only has to move `settled`.
+/// Publishes are answered in their order, so one `multiple` covers a run of them.
 #[derive(Debug, Default)]
 pub(crate) struct Confirms {
     /// The number of the last publish.
@@ -39,6 +47,8 @@ pub(crate) struct Confirms {
     pub(crate) settled: u64,
     /// Everything up to here has been confirmed.
     pub(crate) told: u64,
+    /// Publishes after `settled`, oldest first.
+    pub(crate) waiting: VecDeque<Waiting>,
 }
 
 /// A channel. See the module.

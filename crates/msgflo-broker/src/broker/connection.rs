@@ -1,12 +1,12 @@
 //! A connection as a value: who it is, its channels, and what waits to be written to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use amq_protocol::types::ChannelId;
+use amq_protocol::types::{ChannelId, FieldTable};
 
-use super::channel_state::{Channel, Mode};
+use super::channel_state::{Channel, Mode, Waiting};
 use super::queue::QueueId;
-use super::value::{Name, Output};
+use super::value::{Name, Output, Time};
 
 /// When this much waits to be written, consumers of the connection get nothing more until it is taken (bytes).
 ///
@@ -25,6 +25,36 @@ pub(crate) struct Peer {
     pub(crate) channel_max: u16,
     /// The client understands `basic.cancel` from the broker.
     pub(crate) takes_cancels: bool,
+    /// The client understands `connection.blocked`.
+    pub(crate) takes_blocked: bool,
+    /// What lists call the connection; empty for one of the broker itself.
+    pub(crate) name: String,
+    /// What the client says of itself.
+    pub(crate) client: FieldTable,
+    pub(crate) since: Time,
+    pub(crate) tls: bool,
+}
+
+impl Peer {
+    /// The broker itself.
+    pub(crate) fn inside(user: Name, vhost: Name) -> Self {
+        Self {
+            user,
+            vhost,
+            channel_max: 1,
+            takes_cancels: false,
+            takes_blocked: false,
+            name: String::new(),
+            client: FieldTable::default(),
+            since: Time(0),
+            tls: false,
+        }
+    }
+
+    /// Whether this is the broker itself.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.name.is_empty()
+    }
 }
 
 /// What happens with the commands of a channel number.
@@ -58,12 +88,18 @@ pub(crate) struct Connection {
     pub(crate) exclusive_queues: Vec<QueueId>,
     outbox: Vec<Output>,
     outbox_bytes: usize,
+    /// Outputs that wait until an effect is safe, in their order.
+    pub(crate) held: VecDeque<(u64, Output)>,
     /// Channels with confirms that are due.
     pub(crate) confirming: Vec<ChannelId>,
     /// The shell has been told that there is output.
     pub(crate) announced: bool,
     /// A consumer was refused because the window was full.
     pub(crate) throttled: bool,
+    /// It has published something.
+    pub(crate) publishes: bool,
+    /// It was told that its publishes are not read.
+    pub(crate) blocked: bool,
 }
 
 impl Connection {
@@ -76,9 +112,12 @@ impl Connection {
             exclusive_queues: Vec::new(),
             outbox: Vec::new(),
             outbox_bytes: 0,
+            held: VecDeque::new(),
             confirming: Vec::new(),
             announced: false,
             throttled: false,
+            publishes: false,
+            blocked: false,
         }
     }
 
@@ -95,9 +134,60 @@ impl Connection {
         self.outbox_bytes
     }
 
+    /// Whether something is held back that this output may not overtake: the channel's own, and at the end of the
+    /// connection everything.
+    pub(crate) fn must_wait(&self, output: &Output) -> bool {
+        !self.held.is_empty()
+            && match output {
+                Output::Hangup | Output::Method(0, _) => true,
+                Output::Method(channel, _) => {
+                    self.held.iter().any(|(_, held)| held.channel() == Some(*channel))
+                }
+                _ => false,
+            }
+    }
+
     pub(crate) fn push(&mut self, output: Output) {
         self.outbox_bytes += output.footprint();
         self.outbox.push(output);
+    }
+
+    /// Makes the answer to a publish due: an acceptance with others, a refusal at once, after what was accepted
+    /// before it.
+    pub(crate) fn settle(&mut self, id: ChannelId, tag: u64, ack: bool) {
+        if !ack {
+            self.flush_confirms(id);
+        }
+        let Some(Channel { mode: Mode::Confirm(confirms), .. }) = self.channel(id) else {
+            return;
+        };
+        confirms.settled = tag;
+        let first = confirms.told + 1 == tag;
+        if !ack {
+            confirms.told = tag;
+            self.push(Output::Confirm { channel: id, tag, multiple: false, ack: false });
+        } else if first {
+            self.confirming.push(id);
+        }
+    }
+
+    /// Moves the confirms of a channel that still wait for the storage to what is held back, since the channel ends.
+    pub(crate) fn hold_confirms(&mut self, id: ChannelId) {
+        let Some(Channel { mode: Mode::Confirm(confirms), .. }) = self.channel(id) else {
+            return;
+        };
+        let waiting = std::mem::take(&mut confirms.waiting);
+        let mut accepted = 0;
+        let mut held = Vec::new();
+        for Waiting { tag, effect, ack } in waiting {
+            let multiple = ack && accepted > 0;
+            if multiple {
+                held.pop();
+            }
+            accepted = if ack { accepted + 1 } else { 0 };
+            held.push((effect, Output::Confirm { channel: id, tag, multiple, ack }));
+        }
+        self.held.extend(held);
     }
 
     /// Puts the confirms of a channel that are due among what waits.

@@ -11,6 +11,7 @@ use amq_protocol::types::{AMQPValue, FieldArray, FieldTable};
 
 use super::Broker;
 use super::arguments::integer;
+use super::memory::Charge;
 use super::queue::QueueId;
 use super::value::{Message, Name};
 use crate::wire::{properties, table};
@@ -75,7 +76,7 @@ impl Broker {
 
     pub(super) fn route_dead_letter(&mut self, letter: DeadLetter) {
         let (message, deaths) = letter.readdressed(self.now.0 / 1000);
-        let message = Arc::new(message);
+        let message = message.charged(&self.memory);
         for id in self.route(letter.vhost, &message) {
             let circle = letter.reason != Reason::Rejected
                 && self.queues.get(id.0).is_some_and(|queue| is_circle(queue.name(), &deaths));
@@ -122,6 +123,7 @@ impl DeadLetter {
             priority: old.priority,
             persistent: old.persistent,
             expiration: None,
+            charge: Charge::default(),
         };
         (message, deaths)
     }

@@ -1,13 +1,15 @@
 //! From a queue to its consumers.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use super::arguments::Overflow;
 use super::channel_state::Unacked;
-use super::connection::{Life, WINDOW};
+use super::connection::Life;
 use super::dead_letter::Reason;
+use super::journal::Effect;
 use super::queue::{ConsumerId, Entry, QueueId};
-use super::value::Output;
+use super::value::{Message, Output};
 use super::{At, Broker};
 
 impl Broker {
@@ -29,13 +31,22 @@ impl Broker {
             let Some(entry) = self.queues.get_mut(id.0).and_then(super::Queue::pop) else {
                 break;
             };
-            self.deliver(id, consumer, entry);
+            match self.content(&entry) {
+                Some(content) => self.deliver(id, consumer, entry, content),
+                None => self.lose(id, &entry),
+            }
         }
         self.schedule(id);
     }
 
     /// Hands a message to a consumer that has credit.
-    pub(super) fn deliver(&mut self, queue_id: QueueId, id: ConsumerId, entry: Entry) {
+    pub(super) fn deliver(
+        &mut self,
+        queue_id: QueueId,
+        id: ConsumerId,
+        mut entry: Entry,
+        content: Arc<Message>,
+    ) {
         let consumer = self.consumers.get_mut(id.0).expect("only live consumers are idle");
         let queue = self.queues.get_mut(queue_id.0).expect("a queue that is served exists");
         let connection =
@@ -49,19 +60,24 @@ impl Broker {
             consumer: consumer.tag.clone(),
             tag,
             redelivered: entry.redelivered,
-            message: queue.outgoing(&entry),
+            message: queue.outgoing(&entry, content),
         };
+        let at = At { connection: consumer.connection, channel: consumer.channel };
         if consumer.no_ack {
             queue.counters.acknowledged += 1;
+            self.forget(&entry);
         } else {
             queue.unacknowledged += 1;
             consumer.unacknowledged += 1;
             channel.in_flight += 1;
-            channel.unacked.insert(tag, Unacked { queue: queue_id, entry, consumer: Some(id) });
+            // It is on its way; it is needed here again only if it comes back.
+            self.page_out(&mut entry);
+            if let Ok(channel) = self.open_channel(at) {
+                channel.unacked.insert(tag, Unacked { queue: queue_id, entry, consumer: Some(id) });
+            }
         }
-        let connection = consumer.connection;
         self.touch(queue_id);
-        self.send(connection, output);
+        self.send(at.connection, output);
     }
 
     /// The consumer whose turn it is. Those without credit leave the turn until [`Broker::wake`].
@@ -93,13 +109,14 @@ impl Broker {
         let Some(consumer) = self.consumers.get(id.0) else {
             return false;
         };
+        let window = self.window();
         let Some(connection) = self.connections.get_mut(&consumer.connection) else {
             return false;
         };
         if connection.life != Life::Open {
             return false;
         }
-        if connection.backlog() >= WINDOW {
+        if connection.backlog() >= window {
             connection.throttled = true;
             return false;
         }
@@ -136,7 +153,18 @@ impl Broker {
         if let Some(queue) = self.queues.get_mut(id.0) {
             queue.counters.dropped += 1;
             self.touch(id);
-            self.dead_letter(id, entry.message, reason);
+            self.bury(id, &entry, reason);
+        }
+        self.forget(&entry);
+    }
+
+    /// Dead-letters a message if its queue is declared so.
+    fn bury(&mut self, id: QueueId, entry: &Entry, reason: Reason) {
+        let buries = |queue: &super::Queue| queue.arguments().dead_letter_exchange.is_some();
+        if self.queues.get(id.0).is_some_and(buries)
+            && let Some(message) = self.content(entry)
+        {
+            self.dead_letter(id, message, reason);
         }
     }
 
@@ -188,17 +216,21 @@ impl Broker {
     pub(super) fn requeue(&mut self, at: At, deliveries: Vec<Unacked>) {
         for unacked in deliveries.into_iter().rev() {
             self.release_credit(at, &unacked);
+            let mut entry = unacked.entry;
             let Some(queue) = self.queues.get_mut(unacked.queue.0) else {
+                self.forget(&entry);
                 continue;
             };
             queue.unacknowledged -= 1;
-            let mut entry = unacked.entry;
             entry.redelivered = true;
             entry.returns += 1;
             let limit = queue.arguments().delivery_limit;
             if limit.is_some_and(|limit| u64::from(entry.returns) > limit) {
                 self.drop_entry(unacked.queue, entry, Reason::DeliveryLimit);
             } else {
+                if let (Some(_), Some(record)) = (queue.declaration.uid, entry.record) {
+                    self.journal.emit(Effect::Returned { record, returns: entry.returns });
+                }
                 queue.put_back(entry);
                 self.touch(unacked.queue);
                 self.mark_dirty(unacked.queue);

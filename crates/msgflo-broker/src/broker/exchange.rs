@@ -32,14 +32,20 @@ impl ExchangeKind {
     }
 }
 
-impl fmt::Display for ExchangeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl ExchangeKind {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
             Self::Direct => "direct",
             Self::Fanout => "fanout",
             Self::Topic => "topic",
             Self::Headers => "headers",
-        })
+        }
+    }
+}
+
+impl fmt::Display for ExchangeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -67,7 +73,7 @@ impl BindingKey {
 }
 
 /// What an exchange is declared with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ExchangeDeclaration {
     pub(crate) kind: ExchangeKind,
     pub(crate) durable: bool,
@@ -103,10 +109,10 @@ impl Exchange {
         !self.bindings.is_empty()
     }
 
-    /// Adds a binding; one that is there already stays as it is.
-    pub(crate) fn bind(&mut self, key: BindingKey, arguments: FieldTable) {
+    /// Adds a binding; one that is there already stays as it is. Returns whether it is new.
+    pub(crate) fn bind(&mut self, key: BindingKey, arguments: FieldTable) -> bool {
         if self.bindings.contains_key(&key) {
-            return;
+            return false;
         }
         match self.declaration.kind {
             ExchangeKind::Direct => {
@@ -116,13 +122,12 @@ impl Exchange {
             ExchangeKind::Fanout | ExchangeKind::Headers => {}
         }
         self.bindings.insert(key, arguments);
+        true
     }
 
-    /// Removes a binding; returns whether it was there.
-    pub(crate) fn unbind(&mut self, key: &BindingKey) -> bool {
-        if self.bindings.remove(key).is_none() {
-            return false;
-        }
+    /// Removes a binding; returns its arguments if it was there.
+    pub(crate) fn unbind(&mut self, key: &BindingKey) -> Option<FieldTable> {
+        let arguments = self.bindings.remove(key)?;
         match self.declaration.kind {
             ExchangeKind::Direct => {
                 if let Some(destinations) = self.direct.get_mut(&key.routing_key) {
@@ -137,11 +142,11 @@ impl Exchange {
             ExchangeKind::Topic => self.topics.remove(key.routing_key.as_str(), &key.destination),
             ExchangeKind::Fanout | ExchangeKind::Headers => {}
         }
-        true
+        Some(arguments)
     }
 
-    /// Removes every binding to a destination; returns whether there was one.
-    pub(crate) fn unbind_all(&mut self, destination: &Destination) -> bool {
+    /// Removes every binding to a destination; returns them.
+    pub(crate) fn unbind_all(&mut self, destination: &Destination) -> Vec<(BindingKey, FieldTable)> {
         let first = BindingKey {
             destination: destination.clone(),
             routing_key: Name::new(""),
@@ -154,10 +159,12 @@ impl Exchange {
             .take_while(|key| key.destination == *destination)
             .cloned()
             .collect();
-        for key in &keys {
-            self.unbind(key);
-        }
-        !keys.is_empty()
+        keys.into_iter()
+            .filter_map(|key| {
+                let arguments = self.unbind(&key)?;
+                Some((key, arguments))
+            })
+            .collect()
     }
 
     /// Appends where a message with this key and these raw headers goes; repetitions are possible.
@@ -251,8 +258,8 @@ mod tests {
         bind(&mut direct, "b", "k", FieldTable::default());
         bind(&mut direct, "c", "other", FieldTable::default());
         assert_eq!(routed(&direct, "k", &[]), [to("a"), to("b")]);
-        assert!(direct.unbind_all(&to("a")));
-        assert!(!direct.unbind_all(&to("a")));
+        assert_eq!(direct.unbind_all(&to("a")).len(), 1);
+        assert!(direct.unbind_all(&to("a")).is_empty());
         assert_eq!(routed(&direct, "k", &[]), [to("b")]);
     }
 
@@ -264,7 +271,7 @@ mod tests {
         bind(&mut direct, "a", "k", with.clone());
         bind(&mut direct, "a", "k", with.clone());
         assert_eq!(direct.bindings().count(), 2);
-        assert!(direct.unbind(&BindingKey::new(to("a"), Name::new("k"), &with)));
+        assert_eq!(direct.unbind(&BindingKey::new(to("a"), Name::new("k"), &with)), Some(with));
         assert_eq!(routed(&direct, "k", &[]), [to("a")]);
     }
 

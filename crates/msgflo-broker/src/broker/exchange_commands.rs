@@ -4,6 +4,7 @@ use amq_protocol::protocol::{AMQPClass, exchange};
 use amq_protocol::types::FieldTable;
 
 use super::arguments::text;
+use super::definition::Definition;
 use super::exchange::{
     BindingKey, Destination, Exchange, ExchangeDeclaration, ExchangeKind, is_header_pattern,
 };
@@ -16,6 +17,7 @@ const ALTERNATE: &str = "alternate-exchange";
 impl Broker {
     pub(super) fn exchange_method(&mut self, at: At, method: exchange::AMQPMethod) -> Result<(), Exception> {
         use exchange::AMQPMethod;
+        let before = self.journal.last_durable();
         let (answer, nowait) = match method {
             AMQPMethod::Declare(declare) => {
                 self.declare_exchange(at, &declare)?;
@@ -42,7 +44,7 @@ impl Broker {
             _ => return Err(Exception::command_invalid("this method is not expected from a client")),
         };
         if !nowait {
-            self.reply(at, AMQPClass::Exchange(answer));
+            self.answer(at, AMQPClass::Exchange(answer), before);
         }
         Ok(())
     }
@@ -78,6 +80,10 @@ impl Broker {
                 return Err(Exception::access_refused(format_args!(
                     "exchange name '{name}' contains reserved prefix 'amq.*'"
                 )));
+            }
+            if declaration.durable {
+                let declaration = declaration.clone();
+                self.define(&Definition::Exchange { vhost: vhost_name, name: name.clone(), declaration });
             }
             self.vhosts[vhost].exchanges.insert(name, Exchange::new(declaration));
             return Ok(());
@@ -115,21 +121,46 @@ impl Broker {
     }
 
     /// Deletes an exchange with the bindings to and from it.
-    fn delete_exchange(&mut self, vhost: usize, name: Name) {
-        self.vhosts[vhost].exchanges.remove(&name);
-        self.remove_bindings_to(vhost, &Destination::Exchange(name));
+    pub(super) fn delete_exchange(&mut self, vhost: usize, name: Name) {
+        self.remove_bindings_to(vhost, &Destination::Exchange(name.clone()));
+        let own: Vec<_> = self.vhosts[vhost]
+            .exchanges
+            .get(&name)
+            .into_iter()
+            .flat_map(Exchange::bindings)
+            .filter_map(|(key, arguments)| self.binding_definition(vhost, &name, key, arguments))
+            .collect();
+        for definition in &own {
+            self.undefine(definition);
+        }
+        let Some(exchange) = self.vhosts[vhost].exchanges.remove(&name) else {
+            return;
+        };
+        if exchange.declaration.durable {
+            let vhost = self.vhosts[vhost].name.clone();
+            self.undefine(&Definition::Exchange { vhost, name, declaration: exchange.declaration });
+        }
     }
 
     /// Removes the bindings to what is gone; an auto-delete exchange goes with its last binding.
     pub(super) fn remove_bindings_to(&mut self, vhost: usize, destination: &Destination) {
-        let mut orphans = Vec::new();
+        let mut removed = Vec::new();
         for (name, exchange) in &mut self.vhosts[vhost].exchanges {
-            if exchange.unbind_all(destination) && exchange.declaration.auto_delete && !exchange.is_bound() {
-                orphans.push(name.clone());
+            let bindings = exchange.unbind_all(destination);
+            if !bindings.is_empty() {
+                let is_orphan = exchange.declaration.auto_delete && !exchange.is_bound();
+                removed.push((name.clone(), bindings, is_orphan));
             }
         }
-        for name in orphans {
-            self.delete_exchange(vhost, name);
+        for (name, bindings, is_orphan) in removed {
+            for (key, arguments) in bindings {
+                if let Some(definition) = self.binding_definition(vhost, &name, &key, &arguments) {
+                    self.undefine(&definition);
+                }
+            }
+            if is_orphan {
+                self.delete_exchange(vhost, name);
+            }
         }
     }
 
@@ -149,7 +180,12 @@ impl Broker {
                 "invalid x-match: expected all, any, all-with-x or any-with-x",
             ));
         }
-        exchange.bind(BindingKey::new(destination, routing_key, &arguments), arguments);
+        let key = BindingKey::new(destination, routing_key, &arguments);
+        if exchange.bind(key.clone(), arguments.clone())
+            && let Some(definition) = self.binding_definition(vhost, source, &key, &arguments)
+        {
+            self.define(&definition);
+        }
         Ok(())
     }
 
@@ -159,11 +195,17 @@ impl Broker {
             return Err(default_exchange());
         }
         let vhost = self.vhost_of(at);
-        if let Some(exchange) = self.vhosts[vhost].exchanges.get_mut(source)
-            && exchange.unbind(key)
-            && exchange.declaration.auto_delete
-            && !exchange.is_bound()
-        {
+        let Some(exchange) = self.vhosts[vhost].exchanges.get_mut(source) else {
+            return Ok(());
+        };
+        let Some(arguments) = exchange.unbind(key) else {
+            return Ok(());
+        };
+        let is_orphan = exchange.declaration.auto_delete && !exchange.is_bound();
+        if let Some(definition) = self.binding_definition(vhost, source, key, &arguments) {
+            self.undefine(&definition);
+        }
+        if is_orphan {
             self.delete_exchange(vhost, source.clone());
         }
         Ok(())

@@ -153,7 +153,7 @@ impl Broker {
         self.vhosts[0].queues.get(name).and_then(|id| self.queues.get(id.0))
     }
 
-    fn queue_info(&self, queue: &Queue) -> QueueInfo {
+    pub(super) fn queue_info(&self, queue: &Queue) -> QueueInfo {
         let (declaration, counters, depth) = (&queue.declaration, queue.counters, queue.depth());
         QueueInfo {
             name: declaration.name.to_string(),

@@ -8,10 +8,13 @@
 //! [`WINDOW`] the consumers of that connection get nothing more; the messages stay in their queues, for others to
 //! take.
 //!
-//! Not here: durability, paging to disk, and limits on memory over all queues.
+//! What must survive, and what memory has no room for, goes out as effects (`journal`); promises that depend on them are
+//! held back until the storage has answered.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
+use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use amq_protocol::protocol::{AMQPClass, channel, connection as connection_class};
 use amq_protocol::types::ChannelId;
@@ -24,24 +27,40 @@ mod channel_state;
 mod connection;
 mod consume;
 mod dead_letter;
+mod definition;
 mod deliver;
 mod exception;
 mod exchange;
 mod exchange_commands;
 mod inspect;
+mod journal;
+mod memory;
 mod names;
+mod pressure;
 mod publish;
 mod queue;
 mod queue_commands;
+mod remember;
+mod restore;
 #[cfg(test)]
 mod simulation;
+mod survey;
 mod topic;
 mod transaction;
 mod value;
 
+pub(crate) use self::arguments::integer;
 pub(crate) use self::connection::{Peer, WINDOW};
+pub(crate) use self::definition::Definition;
 pub(crate) use self::exception::Exception;
 pub use self::inspect::{BindingInfo, Depth, QueueInfo};
+pub(crate) use self::journal::{Effect, Pages, Progress, Put, QueueUid, RecordId};
+pub(crate) use self::memory::{Charge, Memory};
+pub(crate) use self::pressure::{Alarms, Limits};
+pub(crate) use self::remember::{Memoir, Recovered};
+pub(crate) use self::survey::{
+    BindingSurvey, ChannelSurvey, ConnectionSurvey, ConsumerSurvey, ExchangeSurvey, QueueSurvey,
+};
 pub(crate) use self::value::{Command, ConnectionId, Message, Name, Output, Publish, Time};
 
 use self::arena::Arena;
@@ -51,6 +70,7 @@ use self::consume::Consumer;
 use self::dead_letter::DeadLetter;
 use self::exception::Scope;
 use self::exchange::{Exchange, ExchangeDeclaration, ExchangeKind};
+use self::journal::Journal;
 use self::names::Names;
 use self::queue::{Queue, QueueId};
 
@@ -73,6 +93,57 @@ struct VirtualHost {
     name: Name,
     exchanges: BTreeMap<Name, Exchange>,
     queues: HashMap<Name, QueueId>,
+}
+
+impl VirtualHost {
+    /// One with the exchanges that every virtual host has.
+    fn new(name: Name) -> Self {
+        let exchanges = PREDECLARED
+            .into_iter()
+            .map(|(name, kind)| {
+                let declaration = ExchangeDeclaration {
+                    kind,
+                    durable: true,
+                    auto_delete: false,
+                    internal: name == "amq.rabbitmq.trace",
+                    alternate: None,
+                };
+                (Name::new(name), Exchange::new(declaration))
+            })
+            .collect();
+        Self { name, exchanges, queues: HashMap::new() }
+    }
+}
+
+/// What a broker begins with.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    /// Only varies generated names.
+    pub(crate) seed: u64,
+    pub(crate) now: Time,
+    pub(crate) limits: Limits,
+    /// Whether what is durable is stored.
+    pub(crate) durable: bool,
+    pub(crate) pages: Arc<dyn Pages>,
+    pub(crate) memory: Memory,
+    /// No record or queue has had this number or a higher one.
+    pub(crate) next_record: NonZeroU64,
+}
+
+impl Setup {
+    /// A broker that stores nothing and knows no limit.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn in_memory(seed: u64, now: Time) -> Self {
+        Self {
+            seed,
+            now,
+            limits: Limits { page: usize::MAX, memory: usize::MAX },
+            durable: false,
+            pages: Arc::new(journal::NoPages),
+            memory: Memory::default(),
+            next_record: NonZeroU64::MIN,
+        }
+    }
 }
 
 /// Where a command comes from.
@@ -104,27 +175,25 @@ pub(crate) struct Broker {
     changed: Vec<QueueId>,
     /// Watched queues that are gone.
     gone: Vec<Name>,
+    journal: Journal,
+    memory: Memory,
+    limits: Limits,
+    alarms: Alarms,
+    /// Messages in all queues, delivered ones included.
+    entries: usize,
+    /// Channels with publishes that wait for the storage.
+    waiting: BTreeSet<At>,
+    /// Connections with outputs that wait for the storage.
+    holding: BTreeSet<ConnectionId>,
 }
 
 impl Broker {
-    /// A broker with the default virtual host and nothing in it. The seed only varies generated names.
-    pub(crate) fn new(seed: u64, now: Time) -> Self {
-        let exchanges = PREDECLARED
-            .into_iter()
-            .map(|(name, kind)| {
-                let declaration = ExchangeDeclaration {
-                    kind,
-                    durable: true,
-                    auto_delete: false,
-                    internal: name == "amq.rabbitmq.trace",
-                    alternate: None,
-                };
-                (Name::new(name), Exchange::new(declaration))
-            })
-            .collect();
+    /// A broker with the default virtual host and nothing in it.
+    pub(crate) fn new(setup: Setup) -> Self {
+        let Setup { seed, now, limits, durable, pages, memory, next_record } = setup;
         Self {
             now,
-            vhosts: vec![VirtualHost { name: Name::new(DEFAULT_VHOST), exchanges, queues: HashMap::new() }],
+            vhosts: vec![VirtualHost::new(Name::new(DEFAULT_VHOST))],
             queues: Arena::default(),
             consumers: Arena::default(),
             connections: BTreeMap::new(),
@@ -137,6 +206,13 @@ impl Broker {
             watched: HashSet::new(),
             changed: Vec::new(),
             gone: Vec::new(),
+            journal: Journal::new(durable, pages, next_record),
+            memory,
+            limits,
+            alarms: Alarms::default(),
+            entries: 0,
+            waiting: BTreeSet::new(),
+            holding: BTreeSet::new(),
         }
     }
 
@@ -282,7 +358,7 @@ impl Broker {
             (AMQPMethod::Close(_), _) => {
                 self.release(at.connection);
                 let close_ok = AMQPMethod::CloseOk(connection_class::CloseOk {});
-                self.send(at.connection, Output::Method(0, AMQPClass::Connection(close_ok)));
+                self.answer_safely(at, AMQPClass::Connection(close_ok));
                 self.hang_up(at.connection);
             }
             (AMQPMethod::CloseOk(_), Life::Closing) => self.hang_up(at.connection),
@@ -371,10 +447,15 @@ impl Broker {
         }
     }
 
+    /// Sends an output, behind what is held back for the same channel.
     fn send(&mut self, id: ConnectionId, output: Output) {
         if let Some(connection) = self.connections.get_mut(&id)
             && connection.life != Life::Closed
         {
+            if connection.must_wait(&output) {
+                connection.held.push_back((0, output));
+                return;
+            }
             connection.push(output);
             self.announce(id);
         }

@@ -1,14 +1,15 @@
 //! From a publisher to the queues: checks, routing, confirms and returns.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use amq_protocol::types::AMQPValue;
 
 use super::arguments::Overflow;
-use super::channel_state::Mode;
+use super::channel_state::{Mode, Waiting};
 use super::dead_letter::Reason;
 use super::exchange::Destination;
+use super::memory::Charge;
 use super::queue::QueueId;
 use super::transaction::Pending;
 use super::value::{Message, Name, Output, Publish};
@@ -37,8 +38,13 @@ impl Broker {
                 Some(_) => {}
             }
         }
+        if let Some(connection) = self.connections.get_mut(&at.connection)
+            && !std::mem::replace(&mut connection.publishes, true)
+        {
+            self.tell_blocked(at.connection);
+        }
         let mandatory = publish.mandatory;
-        let message = Arc::new(self.message(at, publish)?);
+        let message = self.message(at, publish)?.charged(&self.memory);
         match &mut self.open_channel(at)?.mode {
             Mode::Transaction(transaction) => transaction.publishes.push(Pending { message, mandatory }),
             Mode::Plain => {
@@ -47,8 +53,11 @@ impl Broker {
             Mode::Confirm(confirms) => {
                 confirms.published += 1;
                 let tag = confirms.published;
+                let before = self.journal.last_durable();
                 let taken = self.accept(at, vhost, &message, mandatory);
-                self.confirm(at, tag, taken);
+                let after = self.journal.last_durable();
+                // What changed nothing that must survive has nothing to wait for.
+                self.confirm(at, tag, taken, if after > before { after } else { 0 });
             }
         }
         Ok(())
@@ -96,6 +105,7 @@ impl Broker {
             priority,
             persistent,
             expiration,
+            charge: Charge::default(),
         })
     }
 
@@ -151,12 +161,16 @@ impl Broker {
             }
             return false;
         }
-        let entry = queue.admit(message.clone(), now);
-        if queue.ready() == 0
-            && let Some(consumer) = self.next_consumer(id)
-        {
-            self.deliver(id, consumer, entry);
+        let mut entry = queue.admit(message.clone(), now);
+        let was_empty = queue.ready() == 0;
+        self.entries += 1;
+        self.remember(id, &mut entry, message);
+        if was_empty && let Some(consumer) = self.next_consumer(id) {
+            self.deliver(id, consumer, entry, message.clone());
             return true;
+        }
+        if !was_empty {
+            self.page_out(&mut entry);
         }
         let Some(queue) = self.queues.get_mut(id.0) else {
             return true;
@@ -171,32 +185,46 @@ impl Broker {
         true
     }
 
-    /// Makes a confirm due; a refusal is sent at once, after what was accepted before it.
-    fn confirm(&mut self, at: At, tag: u64, taken: bool) {
+    /// Answers a publish, after those before it and when the effect that it waits for is safe.
+    fn confirm(&mut self, at: At, tag: u64, taken: bool, effect: u64) {
+        let safe = self.journal.is_safe(effect);
         let Some(connection) = self.connections.get_mut(&at.connection) else {
             return;
         };
-        if !taken {
-            connection.flush_confirms(at.channel);
-        }
         let Some(Mode::Confirm(confirms)) = connection.channel(at.channel).map(|channel| &mut channel.mode)
         else {
             return;
         };
-        confirms.settled = tag;
-        if !taken {
-            confirms.told = tag;
-            self.send(
-                at.connection,
-                Output::Confirm { channel: at.channel, tag, multiple: false, ack: false },
-            );
+        if !safe || !confirms.waiting.is_empty() {
+            confirms.waiting.push_back(Waiting { tag, effect, ack: taken });
+            self.waiting.insert(at);
             return;
         }
-        let first = confirms.told + 1 == tag;
-        if first {
-            connection.confirming.push(at.channel);
+        connection.settle(at.channel, tag, taken);
+        self.announce(at.connection);
+    }
+
+    /// Answers the publishes whose effects are safe by now.
+    pub(super) fn release_confirms(&mut self) {
+        let mut left = BTreeSet::new();
+        for at in std::mem::take(&mut self.waiting) {
+            let Some(connection) = self.connections.get_mut(&at.connection) else {
+                continue;
+            };
+            while let Some(Mode::Confirm(confirms)) =
+                connection.channel(at.channel).map(|channel| &mut channel.mode)
+                && let Some(&Waiting { tag, effect, ack }) = confirms.waiting.front()
+            {
+                if !self.journal.is_safe(effect) {
+                    left.insert(at);
+                    break;
+                }
+                confirms.waiting.pop_front();
+                connection.settle(at.channel, tag, ack);
+            }
             self.announce(at.connection);
         }
+        self.waiting = left;
     }
 }
 

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use super::arena::Key;
 use super::arguments::QueueArguments;
+use super::journal::{QueueUid, RecordId};
+use super::memory::Charge;
 use super::value::{ConnectionId, Message, Name, Time};
 use crate::wire::{properties, table};
 use amq_protocol::types::{AMQPValue, FieldTable};
@@ -24,11 +26,20 @@ pub(crate) struct QueueId(pub(crate) Key);
 pub(crate) struct ConsumerId(pub(crate) Key);
 
 /// A message in a queue.
+///
+/// Invariant: it has a content or a record.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     /// The order of arrival; kept when the message comes back.
     pub(crate) position: u64,
-    pub(crate) message: Arc<Message>,
+    /// Where the storage has it, if it does.
+    pub(crate) record: Option<RecordId>,
+    /// `None` when it has left memory.
+    pub(crate) content: Option<Arc<Message>>,
+    /// The body's length (bytes).
+    pub(crate) size: u32,
+    /// As sent; the queue caps it.
+    pub(crate) priority: u8,
     pub(crate) redelivered: bool,
     /// How often it came back after a delivery.
     pub(crate) returns: u32,
@@ -58,6 +69,8 @@ pub(crate) struct QueueDeclaration {
     pub(crate) auto_delete: bool,
     /// The only connection that may use it; the queue ends with that connection.
     pub(crate) owner: Option<ConnectionId>,
+    /// How the storage calls it, if it outlives the broker.
+    pub(crate) uid: Option<QueueUid>,
     pub(crate) arguments: QueueArguments,
     pub(crate) table: FieldTable,
 }
@@ -135,11 +148,11 @@ impl Queue {
     }
 
     /// The message as it is handed out: a quorum queue says how often it came back.
-    pub(crate) fn outgoing(&self, entry: &Entry) -> Arc<Message> {
+    pub(crate) fn outgoing(&self, entry: &Entry, message: Arc<Message>) -> Arc<Message> {
         if !self.arguments().quorum {
-            return entry.message.clone();
+            return message;
         }
-        let old = &entry.message;
+        let old = &message;
         let headers =
             properties::scan(&old.properties).ok().and_then(|found| found.headers).unwrap_or_default();
         let mut edited = Vec::with_capacity(headers.len() + 32);
@@ -156,6 +169,7 @@ impl Queue {
             priority: old.priority,
             persistent: old.persistent,
             expiration: old.expiration,
+            charge: Charge::default(),
         })
     }
 
@@ -167,7 +181,10 @@ impl Queue {
         let ttl = [message.expiration, self.arguments().message_ttl].into_iter().flatten().min();
         Entry {
             position,
-            message,
+            record: None,
+            size: u32::try_from(message.body.len()).expect("bodies are smaller than 4 GB"),
+            priority: message.priority,
+            content: Some(message),
             redelivered: false,
             returns: 0,
             expires: ttl.map(|ttl| now.plus_millis(ttl)),
@@ -222,13 +239,20 @@ impl Queue {
             || self.arguments().max_bytes.is_some_and(|max| bytes > max)
     }
 
-    /// Drops every message that waits; returns how many.
-    pub(crate) fn purge(&mut self) -> usize {
-        self.lines.iter_mut().for_each(VecDeque::clear);
-        let dropped = std::mem::take(&mut self.ready);
+    /// Drops every message that waits; returns them.
+    pub(crate) fn purge(&mut self) -> Vec<Entry> {
+        let dropped: Vec<_> = self.lines.iter_mut().flat_map(std::mem::take).collect();
+        self.ready = 0;
         self.ready_bytes = 0;
-        self.counters.dropped += dropped as u64;
+        self.counters.dropped += dropped.len() as u64;
         dropped
+    }
+
+    /// Puts a message where it was before a restart; they come in the order of their positions.
+    pub(crate) fn restore(&mut self, entry: Entry) {
+        self.next_position = self.next_position.max(entry.position + 1);
+        self.counters.published += 1;
+        self.push(entry);
     }
 
     /// Enters a consumer among the idle ones, behind those of its priority.
@@ -249,18 +273,18 @@ impl Queue {
     }
 
     fn line(&mut self, entry: &Entry) -> &mut VecDeque<Entry> {
-        let level = usize::from(entry.message.priority).min(self.lines.len() - 1);
+        let level = usize::from(entry.priority).min(self.lines.len() - 1);
         &mut self.lines[level]
     }
 
     fn count_in(&mut self, entry: &Entry) {
         self.ready += 1;
-        self.ready_bytes += entry.message.body.len() as u64;
+        self.ready_bytes += u64::from(entry.size);
     }
 
     fn count_out(&mut self, entry: &Entry) {
         self.ready -= 1;
-        self.ready_bytes -= entry.message.body.len() as u64;
+        self.ready_bytes -= u64::from(entry.size);
     }
 }
 
@@ -281,6 +305,7 @@ mod tests {
             durable: false,
             auto_delete: false,
             owner: None,
+            uid: None,
             arguments: QueueArguments { max_priority, ..QueueArguments::default() },
             table: FieldTable::default(),
         };
@@ -297,6 +322,7 @@ mod tests {
             priority,
             persistent: false,
             expiration: None,
+            charge: Charge::default(),
         })
     }
 
@@ -324,7 +350,7 @@ mod tests {
             }
             let mut left = Vec::new();
             while let Some(entry) = queue.pop() {
-                left.push((std::cmp::Reverse(entry.message.priority.min(3)), entry.position));
+                left.push((std::cmp::Reverse(entry.priority.min(3)), entry.position));
             }
             prop_assert!(left.is_sorted());
             prop_assert_eq!(left.len() + taken.len(), queue.counters.published as usize);

@@ -15,6 +15,7 @@ pub(super) const RESERVED: &str = "amq.";
 impl Broker {
     pub(super) fn queue_method(&mut self, at: At, method: queue::AMQPMethod) -> Result<(), Exception> {
         use queue::AMQPMethod;
+        let before = self.journal.last_durable();
         let (answer, nowait) = match method {
             AMQPMethod::Declare(declare) => {
                 let nowait = declare.nowait;
@@ -26,8 +27,7 @@ impl Broker {
             }
             AMQPMethod::Purge(purge) => {
                 let id = self.resolve_queue(at, &purge.queue)?;
-                let message_count = count(self.queues.get_mut(id.0).map_or(0, Queue::purge));
-                self.touch(id);
+                let message_count = count(self.purge_queue(id));
                 (AMQPMethod::PurgeOk(queue::PurgeOk { message_count }), purge.nowait)
             }
             AMQPMethod::Bind(bind) => {
@@ -51,7 +51,7 @@ impl Broker {
             _ => return Err(Exception::command_invalid("this method is not expected from a client")),
         };
         if !nowait {
-            self.reply(at, AMQPClass::Queue(answer));
+            self.answer(at, AMQPClass::Queue(answer), before);
         }
         Ok(())
     }
@@ -103,11 +103,15 @@ impl Broker {
             durable,
             auto_delete: method.auto_delete,
             owner: method.exclusive.then_some(at.connection),
+            uid: (durable && self.journal.is_durable()).then(|| self.journal.queue_uid()),
             arguments,
             table: method.arguments,
         };
         let mut queue = Queue::new(declaration, vhost, self.now);
         queue.watched = self.watched.contains(&name);
+        if let Some(definition) = self.queue_definition(&queue) {
+            self.define(&definition);
+        }
         let id = QueueId(self.queues.insert(queue));
         self.vhosts[vhost].queues.insert(name, id);
         if method.exclusive
@@ -200,14 +204,30 @@ impl Broker {
         Ok(self.delete_queue(id))
     }
 
+    /// Drops every message that waits in a queue; returns how many.
+    pub(super) fn purge_queue(&mut self, id: QueueId) -> usize {
+        let dropped = self.queues.get_mut(id.0).map(Queue::purge).unwrap_or_default();
+        for entry in &dropped {
+            self.forget(entry);
+        }
+        self.touch(id);
+        dropped.len()
+    }
+
     /// Deletes a queue with its bindings and consumers; returns how many messages waited in it.
     pub(super) fn delete_queue(&mut self, id: QueueId) -> usize {
+        let Some(vhost) = self.queues.get(id.0).map(|queue| queue.vhost) else {
+            return 0;
+        };
+        self.remove_bindings_to(vhost, &Destination::Queue(id));
+        let ready = self.purge_queue(id);
         let Some(queue) = self.queues.remove(id.0) else {
             return 0;
         };
-        let vhost = queue.vhost;
         self.vhosts[vhost].queues.remove(queue.name());
-        self.remove_bindings_to(vhost, &Destination::Queue(id));
+        if let Some(definition) = self.queue_definition(&queue) {
+            self.undefine(&definition);
+        }
         for &consumer in &queue.consumers {
             self.notify_cancelled(consumer);
         }
@@ -219,7 +239,7 @@ impl Broker {
         if queue.watched {
             self.gone.push(queue.name().clone());
         }
-        queue.ready()
+        ready
     }
 
     /// Finds the queue that a method names; an empty name is the channel's last declared one.

@@ -8,6 +8,8 @@ use amq_protocol::protocol::AMQPClass;
 use amq_protocol::types::{ChannelId, ShortString};
 use bytes::Bytes;
 
+use super::memory::{Charge, Memory};
+
 /// The name of an exchange, queue, virtual host or consumer, or a routing key: the protocol's short string.
 ///
 /// Invariant: at most 255 bytes; longer texts are cut at a character boundary. Cheap to clone.
@@ -87,6 +89,8 @@ pub(crate) struct Message {
     pub(crate) persistent: bool,
     /// The publisher's time to live in milliseconds.
     pub(crate) expiration: Option<u64>,
+    /// The memory that it occupies.
+    pub(crate) charge: Charge,
 }
 
 /// What a message costs beside its bytes, roughly: the records that point to it.
@@ -96,6 +100,12 @@ impl Message {
     /// Memory that the message occupies, estimated (bytes).
     pub(crate) fn footprint(&self) -> usize {
         self.body.len() + self.properties.len() + MESSAGE_OVERHEAD
+    }
+
+    /// The message as it is kept: its memory is counted until the last one who holds it lets go.
+    pub(crate) fn charged(mut self, memory: &Memory) -> Arc<Self> {
+        self.charge = memory.charge(self.footprint());
+        Arc::new(self)
     }
 }
 
@@ -138,6 +148,18 @@ pub(crate) enum Output {
 }
 
 impl Output {
+    /// The channel that it belongs to.
+    pub(crate) fn channel(&self) -> Option<ChannelId> {
+        match self {
+            Self::Method(channel, _)
+            | Self::Deliver { channel, .. }
+            | Self::Got { channel, .. }
+            | Self::Return { channel, .. }
+            | Self::Confirm { channel, .. } => Some(*channel),
+            Self::Hangup => None,
+        }
+    }
+
     /// Memory that this occupies until it is written, estimated (bytes).
     pub(crate) fn footprint(&self) -> usize {
         match self {

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use amq_protocol::protocol::{AMQPClass, connection};
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 mod reader;
@@ -22,9 +23,9 @@ mod writer;
 
 use self::reader::Reader;
 use self::writer::Writer;
+use crate::access::Access;
 use crate::broker::{ConnectionId, Exception};
 use crate::handshake::{Handshake, PROTOCOL_HEADER, Refusal, Step, Tuned};
-use crate::options::Credentials;
 use crate::shared::Shared;
 use crate::wire::decode::{self, FRAME_MAX, Frame};
 use crate::wire::encode;
@@ -40,19 +41,46 @@ const READ_BUFFER: usize = 128 * 1024;
 /// Output is written when this much is encoded (bytes).
 const WRITE_BUFFER: usize = 128 * 1024;
 
+/// What every connection shares.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) stop: CancellationToken,
+}
+
 /// Serves a client until it or the broker ends.
-pub(crate) async fn run(
-    mut stream: TcpStream,
-    peer: SocketAddr,
-    shared: Arc<Shared>,
-    credentials: Credentials,
-    stop: CancellationToken,
-) {
+pub(crate) async fn run(stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, door: Door) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "cannot disable Nagle's algorithm");
     }
+    let own = stream.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    let name = format!("{peer} -> {own}");
+    let now = door.shared.now();
+    let handshake = Handshake::new(door.access.clone(), peer.ip().is_loopback(), name, tls.is_some(), now);
+    let Some(acceptor) = tls else {
+        return serve(stream, TcpStream::into_split, peer, handshake, door).await;
+    };
+    match timeout(HANDSHAKE_DEADLINE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => serve(stream, tokio::io::split, peer, handshake, door).await,
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "no TLS connection came about"),
+        Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),
+    }
+}
+
+async fn serve<S, R, W>(
+    mut stream: S,
+    split: impl FnOnce(S) -> (R, W),
+    peer: SocketAddr,
+    handshake: Handshake,
+    door: Door,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let Door { shared, stop, .. } = door;
     let signals = Signals::default();
-    let handshake = Handshake::new(credentials, peer.ip().is_loopback());
     let mut buffer = BytesMut::with_capacity(READ_BUFFER);
     let opening = tokio::select! {
         () = stop.cancelled() => return,
@@ -72,7 +100,7 @@ pub(crate) async fn run(
     };
     // Whatever ends this task, the broker must get back what the connection holds.
     let _connected = Connected { id, shared: shared.clone() };
-    let (read, write) = stream.split();
+    let (read, write) = split(stream);
     let reader = Reader { read, buffer, id, tuned, shared: &shared, signals: &signals, stop };
     let writer = Writer { write, id, tuned, shared: &shared, signals: &signals };
     let ended = tokio::select! {
@@ -106,8 +134,8 @@ struct Signals {
 }
 
 /// Goes through the handshake; `None` when the client was turned away.
-async fn open(
-    stream: &mut TcpStream,
+async fn open<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
     buffer: &mut BytesMut,
     mut handshake: Handshake,
     shared: &Shared,
@@ -173,14 +201,14 @@ async fn open(
     }
 }
 
-async fn send(stream: &mut TcpStream, method: &AMQPClass) -> io::Result<()> {
+async fn send(stream: &mut (impl AsyncWrite + Unpin), method: &AMQPClass) -> io::Result<()> {
     let mut bytes = Vec::new();
     encode::method(0, method, &mut bytes);
     stream.write_all(&bytes).await
 }
 
 /// Waits for the client to close: closing first could take our last words from it.
-async fn linger(stream: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<()> {
+async fn linger(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), buffer: &mut BytesMut) -> io::Result<()> {
     stream.shutdown().await?;
     let drained = async {
         loop {

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use amq_protocol::types::ChannelId;
 use bytes::{Buf, BytesMut};
-use tokio::io::AsyncReadExt;
-use tokio::net::tcp::ReadHalf;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -20,9 +19,12 @@ use crate::wire::decode;
 /// Commands that are handled under one lock: enough to share its cost, few enough to keep nobody waiting.
 const COMMANDS_MAX: usize = 256;
 
+/// How long the beginning of a message is kept while memory is short.
+const UNFINISHED_DEADLINE: Duration = Duration::from_secs(10);
+
 /// Reads until the socket ends or nothing more can be understood.
-pub(super) struct Reader<'a> {
-    pub(super) read: ReadHalf<'a>,
+pub(super) struct Reader<'a, R> {
+    pub(super) read: R,
     pub(super) buffer: BytesMut,
     pub(super) id: ConnectionId,
     pub(super) tuned: Tuned,
@@ -31,28 +33,36 @@ pub(super) struct Reader<'a> {
     pub(super) stop: CancellationToken,
 }
 
-impl Reader<'_> {
+impl<R: AsyncRead + Unpin> Reader<'_, R> {
     /// Ends with the socket, or with an error; a fault in what it reads is answered and left to the writer to end.
     pub(super) async fn run(mut self) -> io::Result<()> {
-        let mut assembler = Assembler::default();
+        let mut assembler = Assembler::new(self.shared.memory().clone());
         let mut commands: Vec<(ChannelId, Command)> = Vec::new();
         loop {
             let (fault, more) = self.decode(&mut assembler, &mut commands);
             let failed = fault.is_some();
-            let backlog = self.shared.with(|broker, now| {
+            let publishes = commands.iter().any(|(_, command)| matches!(command, Command::Publish(_)));
+            let unfinished = assembler.is_unfinished();
+            let (backlog, blocked) = self.shared.with(|broker, now| {
                 for (channel, command) in commands.drain(..) {
                     broker.handle(self.id, channel, command, now);
                 }
                 if let Some(exception) = fault {
                     broker.fail(self.id, exception, now);
                 }
-                broker.backlog(self.id)
+                broker.check_memory(now);
+                (broker.backlog(self.id), broker.is_blocked(self.id, unfinished))
             });
             if failed {
                 return self.until_closed().await;
             }
             if backlog >= WINDOW {
                 self.wait_for_room().await;
+            }
+            if (blocked || (publishes && self.shared.is_congested())) && !self.may_go_on(unfinished).await {
+                let refusal = Exception::resource_error("no memory for the rest of this message");
+                self.shared.with(|broker, now| broker.fail(self.id, refusal, now));
+                return self.until_closed().await;
             }
             if more {
                 // Others have their turn before the rest of a long read.
@@ -124,10 +134,27 @@ impl Reader<'_> {
         }
     }
 
+    /// Waits until publishers may go on. Who is in the middle of a message holds memory while he waits, and not for
+    /// ever: false when his time is over.
+    async fn may_go_on(&self, unfinished: bool) -> bool {
+        let patience = async {
+            if unfinished {
+                tokio::time::sleep(UNFINISHED_DEADLINE).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = self.shared.publishers_may_go_on() => true,
+            () = self.stop.cancelled() => true,
+            () = patience => false,
+        }
+    }
+
     /// After our connection.close: hears only close and close-ok, for a while. What cannot be understood is skipped,
     /// since the fault may have been one in the framing.
     async fn until_closed(mut self) -> io::Result<()> {
-        let mut assembler = Assembler::default();
+        let mut assembler = Assembler::new(self.shared.memory().clone());
         let mut commands = Vec::new();
         let closing = async {
             loop {

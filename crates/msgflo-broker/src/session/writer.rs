@@ -3,8 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::WriteHalf;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::{Signals, WRITE_BUFFER, WRITE_DEADLINE};
@@ -14,15 +13,15 @@ use crate::shared::Shared;
 use crate::wire::encode;
 
 /// Writes until the broker hangs up.
-pub(super) struct Writer<'a> {
-    pub(super) write: WriteHalf<'a>,
+pub(super) struct Writer<'a, W> {
+    pub(super) write: W,
     pub(super) id: ConnectionId,
     pub(super) tuned: Tuned,
     pub(super) shared: &'a Shared,
     pub(super) signals: &'a Signals,
 }
 
-impl Writer<'_> {
+impl<W: AsyncWrite + Unpin> Writer<'_, W> {
     /// Ends after the broker's hang-up, or with an error.
     pub(super) async fn run(mut self) -> io::Result<()> {
         let mut outputs = Vec::new();
@@ -73,7 +72,11 @@ impl Writer<'_> {
             0 => WRITE_DEADLINE,
             seconds => Duration::from_secs(u64::from(seconds) * 2),
         };
-        timeout(deadline, self.write.write_all(bytes)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        let writing = async {
+            self.write.write_all(bytes).await?;
+            self.write.flush().await
+        };
+        timeout(deadline, writing).await.map_err(|_| io::ErrorKind::TimedOut)??;
         bytes.clear();
         Ok(())
     }

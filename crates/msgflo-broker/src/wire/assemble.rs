@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use amq_protocol::types::ChannelId;
 use bytes::{Bytes, BytesMut};
 
-use crate::broker::{Command, Exception, Name, Publish};
+use crate::broker::{Charge, Command, Exception, Memory, Name, Publish};
 
 use super::decode::{self, Frame, MESSAGE_MAX, UNFINISHED_MAX};
 
@@ -22,13 +22,13 @@ enum Stage {
     /// After `basic.publish`; left by the content header.
     Header,
     /// After the header; left when `missing` bytes of body have come.
-    Body { missing: u64, received: BytesMut },
+    Body { missing: u64, received: BytesMut, charge: Charge },
 }
 
 /// Collects the frames of one connection into commands.
-#[derive(Default)]
 pub(crate) struct Assembler {
     partial: HashMap<ChannelId, Partial>,
+    memory: Memory,
     unfinished: usize,
     /// The last publisher's names: mostly the next one's, too.
     exchange: Option<Name>,
@@ -36,6 +36,16 @@ pub(crate) struct Assembler {
 }
 
 impl Assembler {
+    /// Counts what it holds in this memory.
+    pub(crate) fn new(memory: Memory) -> Self {
+        Self { partial: HashMap::new(), memory, unfinished: 0, exchange: None, routing_key: None }
+    }
+
+    /// Whether a message has begun and not ended.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.unfinished > 0
+    }
+
     /// Takes a frame; returns the command that it completes, if any.
     pub(crate) fn accept(&mut self, frame: Frame<'_>) -> Result<Option<(ChannelId, Command)>, Exception> {
         match frame {
@@ -82,12 +92,13 @@ impl Assembler {
             return Err(Exception::unexpected_frame("expected a method frame, got a content header instead"));
         };
         partial.publish.properties = Bytes::copy_from_slice(raw);
-        partial.stage = Stage::Body { missing: body_size, received: BytesMut::new() };
+        partial.stage =
+            Stage::Body { missing: body_size, received: BytesMut::new(), charge: self.memory.charge(0) };
         Ok(if body_size == 0 { self.finish(channel) } else { None })
     }
 
     fn body(&mut self, channel: ChannelId, piece: &[u8]) -> Result<Option<(ChannelId, Command)>, Exception> {
-        let Some(Partial { publish, stage: Stage::Body { missing, received } }) =
+        let Some(Partial { publish, stage: Stage::Body { missing, received, charge } }) =
             self.partial.get_mut(&channel)
         else {
             return Err(Exception::unexpected_frame("expected another frame, got a content body instead"));
@@ -105,6 +116,7 @@ impl Assembler {
             return Err(Exception::resource_error("too many unfinished messages"));
         }
         received.extend_from_slice(piece);
+        charge.grow(piece.len());
         *missing = left;
         if left > 0 {
             return Ok(None);

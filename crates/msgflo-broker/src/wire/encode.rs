@@ -142,7 +142,7 @@ mod tests {
     use amq_protocol::protocol::{basic, channel};
 
     use super::*;
-    use crate::broker::Name;
+    use crate::broker::{Charge, Name};
 
     fn message(body: usize) -> Arc<Message> {
         Arc::new(Message {
@@ -154,6 +154,7 @@ mod tests {
             priority: 0,
             persistent: true,
             expiration: None,
+            charge: Charge::default(),
         })
     }
 

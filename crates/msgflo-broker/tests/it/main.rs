@@ -4,10 +4,15 @@ mod raw;
 mod support;
 
 mod consuming;
+mod crash;
 mod dead_letters;
+mod durable;
+mod encrypted;
 mod handshake;
 mod hostile;
 mod inspection;
+mod management;
+mod pressure;
 mod publishing;
 mod refusals;
 mod routing;

@@ -3,7 +3,7 @@
 use amq_protocol::frame::{AMQPFrame, gen_frame, parse_frame};
 use amq_protocol::protocol::basic::AMQPProperties;
 use amq_protocol::protocol::{AMQPClass, basic, channel, connection};
-use amq_protocol::types::FieldTable;
+use amq_protocol::types::{AMQPValue, FieldTable};
 use msgflo_broker::Handle;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -43,6 +43,37 @@ impl RawClient {
         assert!(matches!(opened, AMQPClass::Connection(connection::AMQPMethod::OpenOk(_))), "{opened:?}");
         client.open_channel(1).await;
         client
+    }
+
+    /// The same, for a client that says that it understands something.
+    pub(crate) async fn open_understanding(broker: &Handle, capability: &str) -> Self {
+        let mut client = Self::started(broker).await;
+        let mut capabilities = FieldTable::default();
+        capabilities.insert(capability.into(), AMQPValue::Boolean(true));
+        let mut properties = FieldTable::default();
+        properties.insert("capabilities".into(), AMQPValue::FieldTable(capabilities));
+        client.send(0, start_ok_with("PLAIN", "\0guest\0guest", properties)).await;
+        client.method().await;
+        client.send(0, tune_ok(0, 131_072)).await;
+        client.send(0, open("/")).await;
+        client.method().await;
+        client.open_channel(1).await;
+        client
+    }
+
+    /// The beginning of a message.
+    pub(crate) async fn begin(&mut self, channel: u16, publish: basic::Publish, body_size: u64) {
+        self.send(channel, AMQPClass::Basic(basic::AMQPMethod::Publish(publish))).await;
+        let properties = AMQPProperties::default();
+        let header = amq_protocol::frame::AMQPContentHeader { class_id: 60, body_size, properties };
+        self.send_frame(AMQPFrame::Header(channel, header)).await;
+    }
+
+    /// A piece of a body. Whether the broker still reads.
+    pub(crate) async fn send_body(&mut self, channel: u16, piece: &[u8]) -> bool {
+        let frame = AMQPFrame::Body(channel, piece.to_vec());
+        let bytes = gen_frame(&frame)(Vec::new().into()).expect("a vector takes everything").into_inner().0;
+        self.stream.write_all(&bytes).await.is_ok()
     }
 
     pub(crate) async fn open_channel(&mut self, id: u16) {
@@ -151,8 +182,12 @@ impl RawClient {
 }
 
 pub(crate) fn start_ok(mechanism: &str, response: &str) -> AMQPClass {
+    start_ok_with(mechanism, response, FieldTable::default())
+}
+
+fn start_ok_with(mechanism: &str, response: &str, client_properties: FieldTable) -> AMQPClass {
     AMQPClass::Connection(connection::AMQPMethod::StartOk(connection::StartOk {
-        client_properties: FieldTable::default(),
+        client_properties,
         mechanism: mechanism.into(),
         response: response.into(),
         locale: "en_US".into(),

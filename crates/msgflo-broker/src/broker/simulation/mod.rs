@@ -25,7 +25,7 @@ use self::client::{Channel, Client, Held};
 use self::model::{KINDS, Model};
 use self::random::Random;
 use super::value::{Command, Name, Output, Time};
-use super::{Broker, ConnectionId, DEFAULT_VHOST, Peer};
+use super::{Broker, ConnectionId, DEFAULT_VHOST, Peer, Setup};
 
 const START: u64 = 1_000_000;
 
@@ -56,7 +56,7 @@ impl Simulation {
     fn new(seed: u64) -> Self {
         let mut simulation = Self {
             random: Random(seed),
-            broker: Broker::new(seed, Time(START)),
+            broker: Broker::new(Setup::in_memory(seed, Time(START))),
             clients: Vec::new(),
             model: Model { now: START, ..Model::default() },
             deliveries: BTreeMap::new(),
@@ -73,10 +73,10 @@ impl Simulation {
 
     fn connect(&mut self) {
         let peer = Peer {
-            user: Name::new("guest"),
-            vhost: Name::new(DEFAULT_VHOST),
             channel_max: 100,
             takes_cancels: true,
+            takes_blocked: true,
+            ..Peer::inside(Name::new("guest"), Name::new(DEFAULT_VHOST))
         };
         let id = self.broker.connect(peer).expect("the default virtual host exists");
         self.clients.push(Client { id, channels: BTreeMap::new() });

@@ -1,0 +1,256 @@
+//! The log as it is found: which messages and definitions count, and what is damaged.
+//!
+//! Segments are read in their order. What was written together counts only as a whole where the writing was cut
+//! short, which can only be at the end of the last segment. Damage anywhere else costs the records that it hit: each
+//! is reported with its file and place, and what is whole is kept.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, Read};
+use std::mem;
+use std::num::NonZeroU64;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::index::Place;
+use super::log::{Log, Shelf};
+use super::record::{self, Found, Kind};
+use super::segment::{Folder, MAGIC, Segment};
+use crate::broker::{Definition, Memoir, QueueUid, RecordId, Recovered};
+use crate::pack::Malformed;
+
+/// What was found beside messages and definitions.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Damage {
+    /// Records that are lost.
+    pub(super) records: u64,
+    /// Bytes at the end of the log that had not counted yet.
+    pub(super) cut: u64,
+}
+
+/// What has been read so far.
+struct Reader {
+    messages: HashMap<RecordId, (Recovered, Place)>,
+    definitions: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Read, and not known to count yet.
+    pending: Vec<Change>,
+    next_record: u64,
+    clean: bool,
+    damage: Damage,
+}
+
+enum Change {
+    Put(Recovered, Place),
+    Removed(Vec<RecordId>),
+    Returned(RecordId, u32),
+    Define(Vec<u8>, Option<Vec<u8>>),
+    Snapshot(u64, BTreeMap<Vec<u8>, Vec<u8>>),
+    Clean,
+}
+
+/// Opens the log in a folder.
+///
+/// # Errors
+/// When the folder cannot be used, or holds segments of a form that we do not know.
+pub(super) fn open(path: &Path) -> io::Result<(Log, Memoir)> {
+    let folder = Folder::open(path)?;
+    let mut reader = Reader {
+        messages: HashMap::new(),
+        definitions: BTreeMap::new(),
+        pending: Vec::new(),
+        next_record: 1,
+        clean: true,
+        damage: Damage::default(),
+    };
+    let mut segments = VecDeque::new();
+    let numbers = folder.list()?;
+    for (index, &number) in numbers.iter().enumerate() {
+        let file = folder.open_segment(number)?;
+        let is_last = index + 1 == numbers.len();
+        let length = reader.segment(&folder.path(number), number, &file, is_last)?;
+        if length == 0 {
+            folder.remove(number)?;
+            continue;
+        }
+        if is_last && length < file.metadata()?.len() {
+            // Another segment will follow, and then this would no longer be the end of the log.
+            file.set_len(length)?;
+            file.sync_all()?;
+        }
+        segments.push_back(Segment { number, file: Arc::new(file), length, live: 0 });
+    }
+    let Reader { messages, definitions, next_record, clean, damage, .. } = reader;
+    if damage.cut > 0 {
+        tracing::warn!(path = %path.display(), bytes = damage.cut, "the log was cut short; its end was promised to nobody");
+    }
+    let shelf = Arc::new(Shelf::default());
+    for segment in &segments {
+        shelf.lock().files.insert(segment.number, segment.file.clone());
+    }
+    // Each start begins a segment of its own, so that a damaged end is never written behind.
+    let spoilt = !segments.is_empty();
+    let mut log = Log { folder, shelf, segments, definitions, next_record, spoilt, unsynced: false };
+    let mut memoir =
+        Memoir { crashed: !clean, next_record: NonZeroU64::new(next_record), ..Memoir::default() };
+    for (key, value) in &log.definitions {
+        match Definition::decode(key, value) {
+            Ok(definition) => {
+                // Queues are numbered from the same sequence.
+                if let Definition::Queue { uid, .. } = &definition {
+                    memoir.next_record = memoir.next_record.max(NonZeroU64::new(uid.0 + 1));
+                }
+                memoir.definitions.push(definition);
+            }
+            Err(Malformed) => tracing::error!("a definition in the log means nothing to this version"),
+        }
+    }
+    memoir.messages.reserve(messages.len());
+    let shelf = log.shelf.clone();
+    let mut shelf = shelf.lock();
+    let mut messages: Vec<_> = messages.into_values().collect();
+    messages.sort_unstable_by_key(|(message, _)| message.record);
+    for (message, place) in messages {
+        log.enter(&mut shelf, message.record, place);
+        memoir.messages.push(message);
+    }
+    drop(shelf);
+    Ok((log, memoir))
+}
+
+impl Reader {
+    /// Reads a segment; returns how many bytes of it count, 0 if it is none.
+    fn segment(&mut self, path: &Path, number: u32, mut file: &File, is_last: bool) -> io::Result<u64> {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        if !bytes.starts_with(&MAGIC) {
+            // Made, and nothing written, when the machine stopped.
+            if is_last && bytes.iter().all(|byte| *byte == 0) {
+                return Ok(0);
+            }
+            let text = format!("{} is no log of this version of the broker", path.display());
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let mut cursor = MAGIC.len();
+        let mut counted = cursor;
+        let mut damaged = Vec::new();
+        while cursor < bytes.len() {
+            let size = match record::read(&bytes[cursor..]) {
+                Found::Record(kind, payload, size) => {
+                    let place = u32::try_from(cursor).map_err(io::Error::other)?;
+                    match self.record(kind, payload, number, place, size) {
+                        Ok(true) => counted = cursor + size,
+                        Ok(false) => {}
+                        Err(Malformed) => damaged.push(cursor),
+                    }
+                    size
+                }
+                Found::Damaged(size) => {
+                    damaged.push(cursor);
+                    size
+                }
+                Found::Nothing => break,
+            };
+            cursor += size;
+        }
+        // What stands behind the last commit was never promised to anybody.
+        self.pending.clear();
+        if is_last {
+            self.damage.cut += (bytes.len() - counted) as u64;
+            damaged.retain(|place| *place < counted);
+        } else if cursor < bytes.len() {
+            damaged.push(cursor);
+        }
+        for place in damaged {
+            self.damage.records += 1;
+            tracing::error!(file = %path.display(), place, "a part of the log is damaged; what it held is lost");
+        }
+        Ok(counted as u64)
+    }
+
+    /// Takes note of a record; returns whether everything up to here counts.
+    fn record(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        segment: u32,
+        offset: u32,
+        size: usize,
+    ) -> Result<bool, Malformed> {
+        let change = match kind {
+            Kind::Put => {
+                let message = record::recovered(payload)?;
+                let size = u32::try_from(size).map_err(|_| Malformed)?;
+                let place = Place { segment, offset, size, returns: message.returns };
+                Change::Put(message, place)
+            }
+            Kind::Removed => {
+                let mut records = Vec::new();
+                record::each_removed(payload, |record| records.push(record))?;
+                Change::Removed(records)
+            }
+            Kind::Returned => {
+                let (record, returns) = record::parse_returned(payload)?;
+                Change::Returned(record, returns)
+            }
+            Kind::Define => {
+                let (key, value) = record::parse_define(payload)?;
+                Change::Define(key.to_vec(), value.map(<[u8]>::to_vec))
+            }
+            Kind::Snapshot => {
+                let (next_record, definitions) = record::parse_snapshot(payload)?;
+                let owned = definitions.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec()));
+                Change::Snapshot(next_record, owned.collect())
+            }
+            Kind::Clean => Change::Clean,
+            Kind::Commit => {
+                self.apply();
+                return Ok(true);
+            }
+        };
+        self.pending.push(change);
+        Ok(false)
+    }
+
+    /// What was read counts.
+    fn apply(&mut self) {
+        for change in mem::take(&mut self.pending) {
+            self.clean = false;
+            match change {
+                Change::Put(message, place) => {
+                    self.saw(message.record);
+                    // Messages that had only left memory ended with their broker.
+                    if message.queue != QueueUid::NONE {
+                        self.messages.insert(message.record, (message, place));
+                    }
+                }
+                Change::Removed(records) => {
+                    for record in records {
+                        self.saw(record);
+                        self.messages.remove(&record);
+                    }
+                }
+                Change::Returned(record, returns) => {
+                    if let Some((message, place)) = self.messages.get_mut(&record) {
+                        message.returns = returns;
+                        place.returns = returns;
+                    }
+                }
+                Change::Define(key, Some(value)) => {
+                    self.definitions.insert(key, value);
+                }
+                Change::Define(key, None) => {
+                    self.definitions.remove(&key);
+                }
+                Change::Snapshot(next_record, definitions) => {
+                    self.next_record = self.next_record.max(next_record);
+                    self.definitions = definitions;
+                }
+                Change::Clean => self.clean = true,
+            }
+        }
+    }
+
+    fn saw(&mut self, record: RecordId) {
+        self.next_record = self.next_record.max(record.0.get() + 1);
+    }
+}

@@ -1,0 +1,112 @@
+//! Segments: the files of the log. Only the last one is written to.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The first bytes of each segment: whose it is, and the version of its form.
+pub(super) const MAGIC: [u8; 8] = *b"msgfloL1";
+const EXTENSION: &str = "segment";
+const LOCK: &str = "lock";
+
+/// Where segments are made.
+#[derive(Debug)]
+pub(super) enum Folder {
+    /// They stay.
+    Kept {
+        path: PathBuf,
+        /// Held as long as the folder is ours.
+        _lock: File,
+    },
+    /// They have no names, and end with the process.
+    Scratch,
+}
+
+/// A file of the log.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) number: u32,
+    pub(super) file: Arc<File>,
+    /// Bytes that count.
+    pub(super) length: u64,
+    /// Bytes of messages that are still wanted.
+    pub(super) live: u64,
+}
+
+impl Folder {
+    /// Takes possession of a folder, which is made if need be.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        fs::create_dir_all(path)?;
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self::Kept { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                Err(io::Error::new(io::ErrorKind::ResourceBusy, "another broker uses it"))
+            }
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// The numbers of the segments that are there, in order.
+    pub(super) fn list(&self) -> io::Result<Vec<u32>> {
+        let Self::Kept { path, .. } = self else { return Ok(Vec::new()) };
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(path)? {
+            let name = PathBuf::from(entry?.file_name());
+            if name.extension().is_some_and(|extension| extension == EXTENSION)
+                && let Some(number) = name.file_stem().and_then(|stem| stem.to_str()?.parse().ok())
+            {
+                numbers.push(number);
+            }
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Where a segment is, for those who read of it.
+    pub(super) fn path(&self, number: u32) -> PathBuf {
+        match self {
+            Self::Kept { path, .. } => path.join(format!("{number:010}.{EXTENSION}")),
+            Self::Scratch => std::env::temp_dir(),
+        }
+    }
+
+    pub(super) fn open_segment(&self, number: u32) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(self.path(number))
+    }
+
+    /// Makes an empty segment. Nothing that may be there under its number has counted.
+    pub(super) fn create(&self, number: u32) -> io::Result<Segment> {
+        let file = match self {
+            Self::Kept { .. } => {
+                let mut options = OpenOptions::new();
+                options.read(true).write(true).create(true).truncate(true).open(self.path(number))?
+            }
+            Self::Scratch => tempfile::tempfile()?,
+        };
+        file.write_all_at(&MAGIC, 0)?;
+        self.sync()?;
+        Ok(Segment { number, file: Arc::new(file), length: MAGIC.len() as u64, live: 0 })
+    }
+
+    pub(super) fn remove(&self, number: u32) -> io::Result<()> {
+        match self {
+            Self::Kept { .. } => fs::remove_file(self.path(number)),
+            Self::Scratch => Ok(()),
+        }
+    }
+
+    /// Makes the coming and going of segments safe.
+    fn sync(&self) -> io::Result<()> {
+        match self {
+            Self::Kept { path, .. } => File::open(path)?.sync_all(),
+            Self::Scratch => Ok(()),
+        }
+    }
+
+    pub(super) fn is_kept(&self) -> bool {
+        matches!(self, Self::Kept { .. })
+    }
+}

@@ -1,0 +1,233 @@
+//! The management interface, asked as tools ask RabbitMQ's.
+
+use std::time::Duration;
+
+use lapin::options::{BasicAckOptions, BasicPublishOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Connection, ConnectionProperties, ExchangeKind};
+use msgflo_broker::{Handle, Options, Server};
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::support::{
+    PATIENCE, bind, channel, confirm_select, consume, declare, declare_exchange, next, publish,
+};
+
+/// A broker with a management interface, and a user of it.
+struct Managed {
+    broker: Handle,
+    http: Client,
+    base: String,
+}
+
+impl Managed {
+    async fn start() -> Self {
+        Self::with(Options::default()).await
+    }
+
+    async fn with(options: Options) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let any = ([127, 0, 0, 1], 0).into();
+        let options = Options { listen: any, management: Some(any), ..options };
+        let broker = Server::start(options).await.expect("free ports");
+        let base = broker.management_url().expect("a management interface");
+        Self { broker, http: Client::new(), base }
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+        let mut request = self.http.request(method, format!("{}/api/{path}", self.base));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.basic_auth("guest", Some("guest")).send().await.expect("an answer");
+        let status = answer.status();
+        let text = answer.text().await.expect("text");
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.ask(Method::GET, path, None).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        body
+    }
+}
+
+#[tokio::test]
+async fn strangers_are_turned_away() {
+    let managed = Managed::start().await;
+    let url = format!("{}/api/overview", managed.base);
+    let answer = managed.http.get(&url).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+    assert!(answer.headers().contains_key("www-authenticate"));
+    let wrong = managed.http.get(&url).basic_auth("guest", Some("wrong")).send().await.unwrap();
+    assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
+    let (status, body) = managed.ask(Method::GET, "no/such/thing", None).await;
+    assert_eq!((status, &body["error"]), (StatusCode::NOT_FOUND, &json!("Object Not Found")));
+}
+
+#[tokio::test]
+async fn everything_there_is_can_be_seen() {
+    let managed = Managed::start().await;
+    let (_connection, channel) = channel(&managed.broker).await;
+    declare_exchange(&channel, "x", ExchangeKind::Topic).await;
+    for name in ["a", "b", "c"] {
+        declare(&channel, name).await;
+    }
+    bind(&channel, "a", "x", "k.*").await;
+    confirm_select(&channel).await;
+    for _ in 0..3 {
+        publish(&channel, "a", b"body").await;
+    }
+    let mut consumer = consume(&channel, "a", "tag").await;
+    next(&mut consumer).await.ack(BasicAckOptions::default()).await.unwrap();
+    next(&mut consumer).await;
+    crate::support::until(&managed.broker, "a", |queue| queue.is_some_and(|queue| queue.acknowledged == 1))
+        .await;
+
+    let queue = managed.get("queues/%2F/a").await;
+    assert_eq!((&queue["messages"], &queue["consumers"]), (&json!(2), &json!(1)));
+    assert_eq!(queue["message_stats"]["publish"], 3);
+    assert_eq!(queue["consumer_details"][0]["consumer_tag"], "tag");
+    let page =
+        managed.get("queues/%2F?page=1&page_size=2&name=%5Ea%7Cb%24&use_regex=true&columns=name").await;
+    assert_eq!((&page["filtered_count"], &page["total_count"]), (&json!(2), &json!(3)));
+    assert_eq!(page["items"], json!([{"name": "a"}, {"name": "b"}]));
+    let overview = managed.get("overview").await;
+    assert_eq!(overview["queue_totals"]["messages"], 2);
+    assert_eq!(overview["object_totals"]["queues"], 3);
+    assert_eq!(managed.get("exchanges/%2F/x").await["type"], "topic");
+    let bindings = managed.get("queues/%2F/a/bindings").await;
+    assert_eq!(bindings.as_array().map(Vec::len), Some(2), "the default exchange's, and ours: {bindings}");
+    assert_eq!(managed.get("consumers").await[0]["queue"]["name"], "a");
+    let channels = managed.get("channels").await;
+    assert_eq!((&channels[0]["confirm"], &channels[0]["consumer_count"]), (&json!(true), &json!(1)));
+    let connections = managed.get("connections").await;
+    assert_eq!((connections.as_array().map(Vec::len), &connections[0]["user"]), (Some(1), &json!("guest")));
+    assert_eq!(managed.ask(Method::GET, "queues/%2F/none", None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(managed.ask(Method::GET, "queues/none", None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(managed.ask(Method::GET, "queues?page=9", None).await.0, StatusCode::BAD_REQUEST);
+
+    let moved = async {
+        while managed.get("queues/%2F/a").await["message_stats"]["publish_details"]["rate"] == 0.0 {
+            publish(&channel, "a", b"body").await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, moved).await.expect("a rate is seen");
+
+    // A connection that is closed from here hears of it.
+    let name = connections[0]["name"].as_str().unwrap().replace(' ', "%20").replace('>', "%3E");
+    let (status, _) = managed.ask(Method::DELETE, &format!("connections/{name}"), None).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert!(tokio::time::timeout(PATIENCE, futures_util::StreamExt::next(&mut consumer)).await.is_ok());
+}
+
+#[tokio::test]
+async fn things_are_made_used_and_removed() {
+    let managed = Managed::start().await;
+    let ask = async |method: Method, path: &str, body: Value| managed.ask(method, path, Some(body)).await;
+    assert_eq!(ask(Method::PUT, "vhosts/team", json!({})).await.0, StatusCode::CREATED);
+    let wish = json!({"durable": false, "arguments": {"x-max-length": 10}});
+    assert_eq!(ask(Method::PUT, "queues/team/q", wish.clone()).await.0, StatusCode::CREATED);
+    assert_eq!(ask(Method::PUT, "queues/team/q", wish).await.0, StatusCode::NO_CONTENT);
+    let (status, body) = ask(Method::PUT, "queues/team/q", json!({"durable": true})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(body["reason"].as_str().unwrap().contains("inequivalent arg 'durable'"), "{body}");
+    assert_eq!(ask(Method::PUT, "exchanges/team/x", json!({"type": "fanout"})).await.0, StatusCode::CREATED);
+    let (status, bound) = ask(Method::POST, "bindings/team/e/x/q/q", json!({"routing_key": "k"})).await;
+    assert_eq!((status, &bound["properties_key"]), (StatusCode::CREATED, &json!("k")));
+
+    let message = json!({"routing_key": "k", "payload": "aGk=", "payload_encoding": "base64",
+        "properties": {"headers": {"n": 1}, "priority": 3, "content_type": "text/plain"}});
+    assert_eq!(
+        ask(Method::POST, "exchanges/team/x/publish", message.clone()).await.1,
+        json!({"routed": true})
+    );
+    let lost = json!({"routing_key": "nowhere", "payload": "", "properties": {}});
+    let (_, answer) = ask(Method::POST, "exchanges/team/amq.default/publish", lost).await;
+    assert_eq!(answer, json!({"routed": false}));
+    for (mode, left) in [("ack_requeue_true", 1), ("ack_requeue_false", 0)] {
+        let wish = json!({"count": 5, "ackmode": mode, "encoding": "auto"});
+        let (_, messages) = ask(Method::POST, "queues/team/q/get", wish).await;
+        let message = &messages[0];
+        assert_eq!((&message["payload"], &message["properties"]["headers"]["n"]), (&json!("hi"), &json!(1)));
+        assert_eq!(managed.get("queues/team/q").await["messages"], left);
+    }
+    ask(Method::POST, "exchanges/team/x/publish", message).await;
+    assert_eq!(managed.ask(Method::DELETE, "queues/team/q/contents", None).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(managed.get("queues/team/q").await["messages"], 0);
+    let (status, _) = managed.ask(Method::DELETE, "bindings/team/e/x/q/q/k", None).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert_eq!(managed.get("bindings/team/e/x/q/q").await, json!([]));
+    for path in ["queues/team/q", "exchanges/team/x"] {
+        assert_eq!(managed.ask(Method::DELETE, path, None).await.0, StatusCode::NO_CONTENT);
+        assert_eq!(managed.ask(Method::DELETE, path, None).await.0, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn definitions_move_from_broker_to_broker() {
+    let first = Managed::start().await;
+    let definitions = json!({
+        "vhosts": [{"name": "/"}, {"name": "team"}],
+        "users": [{"name": "somebody", "password_hash": "x", "tags": []}],
+        "queues": [
+            {"name": "q", "vhost": "/", "durable": true, "auto_delete": false, "arguments": {"x-max-priority": 3}},
+            {"name": "t", "vhost": "team", "durable": true, "auto_delete": false, "arguments": {}},
+        ],
+        "exchanges": [{"name": "x", "vhost": "/", "type": "headers", "durable": true, "auto_delete": false,
+            "internal": false, "arguments": {"alternate-exchange": "amq.fanout"}}],
+        "bindings": [{"source": "x", "vhost": "/", "destination": "q", "destination_type": "queue",
+            "routing_key": "", "arguments": {"x-match": "all", "kind": "a"}}],
+    });
+    let (status, body) = first.ask(Method::POST, "definitions", Some(definitions)).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{body}");
+    let exported = first.get("definitions").await;
+    let second = Managed::start().await;
+    assert_eq!(
+        second.ask(Method::POST, "definitions", Some(exported.clone())).await.0,
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(second.get("definitions").await, exported);
+    assert_eq!(exported["bindings"][0]["arguments"], json!({"x-match": "all", "kind": "a"}));
+    assert_eq!(exported["queues"].as_array().map(Vec::len), Some(2));
+    let third =
+        Managed::with(Options { definitions: Some(exported.to_string()), ..Options::default() }).await;
+    assert_eq!(third.get("definitions").await, exported);
+    let one = third.get("definitions/team").await;
+    assert_eq!(one["queues"], json!([{"name": "t", "durable": true, "auto_delete": false, "arguments": {}}]));
+}
+
+#[tokio::test]
+async fn users_of_the_definitions_open_their_own_virtual_hosts() {
+    let permission = |user: &str, vhost: &str| json!({"user": user, "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*"});
+    let definitions = json!({
+        "vhosts": [{"name": "team"}],
+        "users": [{"name": "ann", "password": "secret", "tags": []}],
+        "permissions": [permission("ann", "team")],
+    });
+    let options = Options {
+        listen: ([127, 0, 0, 1], 0).into(),
+        definitions: Some(definitions.to_string()),
+        ..Options::default()
+    };
+    let broker = Server::start(options).await.unwrap();
+    let connect = async |userinfo: &str, vhost: &str| {
+        let url = format!("amqp://{userinfo}@{}/{vhost}", broker.addr());
+        Connection::connect(&url, ConnectionProperties::default()).await
+    };
+    let connection = connect("ann:secret", "team").await.expect("her own virtual host");
+    let channel = connection.create_channel().await.unwrap();
+    let options = QueueDeclareOptions::default();
+    channel.queue_declare("q".into(), options, FieldTable::default()).await.unwrap();
+    let properties = BasicProperties::default().with_user_id("ann".into());
+    channel
+        .basic_publish("".into(), "q".into(), BasicPublishOptions::default(), b"", properties)
+        .await
+        .unwrap();
+    assert!(connect("ann:secret", "%2F").await.is_err());
+    assert!(connect("ann:wrong", "team").await.is_err());
+    assert!(connect("guest:guest", "%2F").await.is_err());
+    let bad = Options { definitions: Some("{".to_owned()), ..Options::default() };
+    assert!(matches!(Server::start(bad).await, Err(msgflo_broker::Error::Definitions { .. })));
+}
