@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use guv::Environment;
 use guv::config::Loaded;
@@ -37,6 +37,13 @@ impl ConfigArguments {
                 "name its file, as in `guv validate autoscale.guv.yaml`, or set GUV_CONFIG",
             ))),
         }
+    }
+
+    /// The file that it is read from, where it is one that can change.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        let named = self.file.clone().or_else(|| self.file_flag.clone()).or_else(|| self.config.clone());
+        let named = named.or_else(|| std::env::var(VARIABLE).ok())?;
+        Some(PathBuf::from(named)).filter(|path| path.is_file())
     }
 
     /// Reads the configuration to run it. What is to be said about it all the same is said on standard error.

@@ -3,11 +3,19 @@
 mod arguments;
 mod configuration;
 mod decide;
+mod lock;
+mod newrelic;
 mod outcome;
+mod past;
 mod printer;
+mod registry;
+mod remote;
 mod run;
+mod serve;
 mod signals;
+mod tools;
 mod validate;
+mod when;
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
@@ -15,7 +23,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, ConfigCommand};
 use outcome::{Outcome, Stop};
 
 fn main() -> ExitCode {
@@ -28,15 +36,20 @@ fn main() -> ExitCode {
 
 fn execute(command: Command) -> Outcome {
     match command {
-        Command::Run(options) => {
-            log();
-            if rustls::crypto::ring::default_provider().install_default().is_err() {
-                tracing::debug!("a TLS provider was already there");
-            }
-            let runtime =
-                tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Stop::internal)?;
-            runtime.block_on(run::run(options))
-        }
+        Command::Run(options) => running(run::run(options)),
+        Command::Serve(options) => running(serve::serve(options)),
+        Command::Config { command: ConfigCommand::Get(options) } => running(remote::get(options)),
+        Command::Config { command: ConfigCommand::Set(options) } => running(remote::set(options)),
+        Command::Config { command: ConfigCommand::Schema } => tools::schema(),
+        Command::History(options) => past::history(&options),
+        Command::Explain(options) => past::explain(&options),
+        Command::Replay(options) => past::replay(&options),
+        Command::Cost(options) => past::cost(&options),
+        Command::Export(options) => past::export(&options),
+        Command::Capacity(options) => tools::capacity(&options),
+        Command::Workerstats(options) => tools::workerstats(&options),
+        Command::NewrelicEvents(options) => running(newrelic::events(options)),
+        Command::UpdateJobstats(options) => tools::update_jobstats(&options),
         Command::Validate(options) => validate::validate(&options),
         Command::Decide(options) => decide::decide(&options),
         Command::Completions { shell } => {
@@ -50,6 +63,16 @@ fn execute(command: Command) -> Outcome {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// Runs what needs the network: with a log, TLS and a runtime.
+fn running(command: impl Future<Output = Outcome>) -> Outcome {
+    log();
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("a TLS provider was already there");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Stop::internal)?;
+    runtime.block_on(command)
 }
 
 /// Logs go to standard error. `GUV_LOG` says how much, as in `GUV_LOG=debug` or `GUV_LOG=guv=debug`.

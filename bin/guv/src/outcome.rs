@@ -37,6 +37,11 @@ impl Stop {
         Self { status: FAILED, report: Report::from_err(error) }
     }
 
+    /// The same, with what to do next.
+    pub(crate) fn failed_because(failure: Failure) -> Self {
+        Self { status: FAILED, report: failure.into() }
+    }
+
     /// What should not happen.
     pub(crate) fn internal(error: impl Error + Send + Sync + 'static) -> Self {
         Self { status: INTERNAL, report: Report::from_err(error) }

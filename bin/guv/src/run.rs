@@ -1,34 +1,59 @@
-//! `guv run`: the registry of sources and actuators, and the governor over it.
+//! `guv run`: a governor over one configuration, with its history and, if wanted, its HTTP interface.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use guv::Registry;
-use guv::actuators::Heroku;
+use guv::Recorder;
 use guv::governor::{self, Governor, Handle, Options};
-use guv::sources::RabbitMq;
+use guv::history::{History, Retention};
+use guv::model::Secret;
+use guv::reporters::{NewRelic, StatusPage, Webhook};
+use guv::service::{Governed, Local, TokenHash};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{ConfigArguments, Run};
 use crate::outcome::{FAILED, Failure, INTERRUPTED, Outcome, Stop};
 use crate::printer::Printer;
+use crate::registry::{self, Addresses};
 use crate::signals::{Asked, Signals};
+use crate::{lock, past};
+
+/// How often a configuration's file is looked at for changes.
+const FILE_CHECK: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(run: Run) -> Outcome {
     let loaded = run.config.load()?;
+    let mut signals = Signals::listen().map_err(Stop::internal)?;
+    let lock = match &run.lock {
+        Some(path) => match lock::take(path, &mut signals).await? {
+            Some(lock) => Some(lock),
+            None => return Ok(ExitCode::SUCCESS),
+        },
+        None => None,
+    };
     let cancel = CancellationToken::new();
     let printer = Printer::new(run.json, cancel.clone());
-    let options = Options {
-        dry_run: run.dry_run,
-        oneshot: run.oneshot,
-        recorders: vec![Arc::new(printer)],
-        ..Options::default()
-    };
-    let mut signals = Signals::listen().map_err(Stop::internal)?;
-    let handle = Governor::start(loaded.config, registry(&run)?, options, cancel.clone()).map_err(stop)?;
+    let history = history(&run);
+    let mut recorders: Vec<Arc<dyn Recorder>> = vec![Arc::new(printer)];
+    recorders.extend(history.clone().map(|history| Arc::new(history) as Arc<dyn Recorder>));
+    recorders.extend(reporters(&run)?);
+    let options = Options { dry_run: run.dry_run, oneshot: run.oneshot, recorders, ..Options::default() };
+    let addresses = Addresses { management: run.management_url.clone(), heroku: run.heroku_url.clone() };
+    let registry = registry::all(&addresses)?;
+    let handle = Governor::start(loaded.config, registry, options, cancel.clone()).map_err(stop)?;
     tracing::info!(dry_run = run.dry_run, "governing");
+    if let Some(address) = run.listen {
+        let governed = Governed { handle: handle.clone(), history };
+        let token = run.token.as_deref().map(TokenHash::of);
+        let local = Local { address, id: "local".to_owned(), governed, token };
+        let service = local.serve(cancel.clone()).await.map_err(Stop::failed)?;
+        eprintln!("listening on http://{}", service.address);
+    }
+    let mut file = FileWatch::new(run.config.path());
 
-    // Both sides are cancel-safe: an end that is not taken now is still one later.
+    // Every side is cancel-safe: an end that is not taken now is still one later.
     let interrupted = loop {
         tokio::select! {
             ended = handle.finished() => {
@@ -47,6 +72,7 @@ pub(crate) async fn run(run: Run) -> Outcome {
                 }
                 Asked::Reload => reload(&run.config, &handle).await,
             },
+            () = file.changed() => reload(&run.config, &handle).await,
         }
     };
     if interrupted {
@@ -56,19 +82,71 @@ pub(crate) async fn run(run: Run) -> Outcome {
         }
         return Ok(ExitCode::from(INTERRUPTED));
     }
+    drop(lock);
     let failed = run.oneshot && handle.snapshot().roles.iter().any(|record| record.outcome.error().is_some());
     Ok(if failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
 
-/// What there is. Nothing else names a source or an actuator.
-fn registry(run: &Run) -> Result<Registry, Stop> {
-    let rabbitmq = RabbitMq::new(run.management_url.clone()).map_err(Stop::internal)?;
-    let heroku = match &run.heroku_url {
-        Some(url) => Heroku::at(url.clone()),
-        None => Heroku::new(),
-    };
-    let heroku = heroku.map_err(Stop::internal)?;
-    Ok(Registry::new().with_source("rabbitmq", Arc::new(rabbitmq)).with_actuator("heroku", Arc::new(heroku)))
+/// Whoever is to be told of decisions.
+fn reporters(run: &Run) -> Result<Vec<Arc<dyn Recorder>>, Stop> {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let mut reporters: Vec<Arc<dyn Recorder>> = Vec::new();
+    if let Some(token) = variable("STATUSPAGE_API_TOKEN") {
+        reporters.push(Arc::new(StatusPage::new(Secret::new(token)).map_err(Stop::internal)?));
+    }
+    if let Some((account, key)) = variable("NEW_RELIC_ACCOUNT_ID").zip(variable("NEW_RELIC_INSERT_KEY")) {
+        reporters.push(Arc::new(NewRelic::new(&account, Secret::new(key)).map_err(Stop::internal)?));
+    }
+    if let Some(url) = &run.webhook {
+        reporters.push(Arc::new(Webhook::new(url.clone()).map_err(Stop::internal)?));
+    }
+    Ok(reporters)
+}
+
+/// The history, unless it is not wanted or cannot be had, which is said and stops nothing.
+fn history(run: &Run) -> Option<History> {
+    let path = run.history.history.clone().or_else(past::default_path).filter(|_| !run.no_history)?;
+    let opened = (path.parent().map_or(Ok(()), std::fs::create_dir_all))
+        .map_err(|error| error.to_string())
+        .and_then(|()| History::open(&path, Retention::default()).map_err(|error| error.to_string()));
+    match opened {
+        Ok(history) => Some(history),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), error, "no history is kept");
+            None
+        }
+    }
+}
+
+/// Notices that a file has changed. It looks at time and length: that works for every way of replacing a file.
+struct FileWatch {
+    path: Option<PathBuf>,
+    seen: Option<(SystemTime, u64)>,
+}
+
+impl FileWatch {
+    fn new(path: Option<PathBuf>) -> Self {
+        let seen = path.as_deref().and_then(stamp);
+        Self { path, seen }
+    }
+
+    /// Waits for a change. Cancel-safe. Without a file, or while it is missing, there is none.
+    async fn changed(&mut self) {
+        let Some(path) = self.path.clone() else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(FILE_CHECK).await;
+            let now = stamp(&path);
+            if now.is_some() && now != self.seen {
+                self.seen = now;
+                return;
+            }
+        }
+    }
+}
+
+fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 fn stop(error: governor::Error) -> Stop {

@@ -194,6 +194,12 @@ pub struct Inputs {
 /// The numbers of the configuration that took part in a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parameters {
+    /// Time within which jobs are to be done.
+    #[serde(with = "crate::seconds")]
+    pub deadline: Duration,
+    /// Time from asking for a worker to its first job.
+    #[serde(with = "crate::seconds")]
+    pub boot: Duration,
     /// Mean processing time of a job.
     #[serde(with = "crate::seconds")]
     pub processing: Duration,

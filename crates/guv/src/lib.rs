@@ -69,8 +69,13 @@
 
 pub mod actuators;
 pub mod config;
+pub mod explain;
 pub mod governor;
+pub mod history;
+pub mod reporters;
+pub mod service;
 pub mod sources;
+pub mod tools;
 
 mod actuator;
 mod record;

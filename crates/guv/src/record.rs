@@ -1,7 +1,7 @@
 //! What happened to one role in one cycle, and who keeps it.
 
 use async_trait::async_trait;
-use guv_model::{AppName, Decision, Role, Timestamp};
+use guv_model::{AppName, Config, Decision, Role, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::BoxError;
@@ -62,11 +62,28 @@ impl Outcome {
     }
 }
 
+/// In words.
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unchanged => f.write_str("nothing to change"),
+            Self::Applied { workers } => write!(f, "changed to {workers}"),
+            Self::Planned { workers } => write!(f, "would be changed to {workers}; this was a dry run"),
+            Self::Blind { error } | Self::Failed { error } => write!(f, "not changed: {error}"),
+        }
+    }
+}
+
 /// Keeps records: a history, a log, a metrics service.
 #[async_trait]
 pub trait Recorder: Send + Sync {
-    /// Keeps the records of one cycle, one for each role. It is awaited before the next cycle begins, no longer
-    /// than the governor's patience; a failure is logged and stops nothing.
+    /// A configuration is taken into force; called before any record that is made by it.
+    fn configured(&self, config: &std::sync::Arc<Config>) {
+        let _ = config;
+    }
+
+    /// Keeps the records of one round, one for each role of it. It is awaited before the next round of these roles
+    /// begins, no longer than the governor's patience; a failure is logged and stops nothing.
     async fn record(&self, records: &[std::sync::Arc<Record>]) -> Result<(), RecordError>;
 }
 

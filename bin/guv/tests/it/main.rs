@@ -4,6 +4,8 @@
 
 mod commands;
 mod decide;
+mod past;
 mod program;
 mod run;
+mod tools;
 mod validate;

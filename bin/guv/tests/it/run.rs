@@ -18,7 +18,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use crate::program::{Place, told};
 
 /// For what has to happen, but not at once.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
@@ -29,15 +29,15 @@ fn variable(name: &str) -> String {
 }
 
 /// A queue in RabbitMQ, an app at a double of Heroku, and a folder with the configuration of one role for both.
-struct Scene {
-    place: Place,
+pub(crate) struct Scene {
+    pub(crate) place: Place,
     /// Its end is the end of the queue.
     _connection: Connection,
     heroku: MockServer,
 }
 
 impl Scene {
-    async fn set(name: &str, messages: usize) -> Self {
+    pub(crate) async fn set(name: &str, messages: usize) -> Self {
         let connection =
             Connection::connect(&variable("RABBITMQ_URL"), ConnectionProperties::default()).await.unwrap();
         let channel = connection.create_channel().await.unwrap();
@@ -68,7 +68,7 @@ impl Scene {
     }
 
     /// Heroku accepts exactly this change.
-    async fn accept(&self, quantity: u32) {
+    pub(crate) async fn accept(&self, quantity: u32) {
         let body = json!({"updates": [{"type": "resize", "quantity": quantity}]});
         Mock::given(method("PATCH"))
             .and(path("/apps/my-app/formation"))
@@ -78,7 +78,7 @@ impl Scene {
             .await;
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let arguments = [&["run", "autoscale.guv.yaml"], arguments].concat();
         let mut command = Command::from(self.place.command(&arguments));
         command
@@ -102,7 +102,7 @@ impl Scene {
 }
 
 /// Reads decisions from the program's output until one is as wanted.
-async fn decision(child: &mut Child, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn decision(child: &mut Child, wanted: impl Fn(&Value) -> bool) -> Value {
     let mut lines = BufReader::new(child.stdout.as_mut().expect("it is piped")).lines();
     let read = async {
         while let Some(line) = lines.next_line().await.unwrap() {
@@ -117,7 +117,7 @@ async fn decision(child: &mut Child, wanted: impl Fn(&Value) -> bool) -> Value {
 }
 
 #[cfg(unix)]
-fn signal(child: &Child, signal: &str) {
+pub(crate) fn signal(child: &Child, signal: &str) {
     let id = child.id().expect("it runs").to_string();
     assert!(std::process::Command::new("kill").args([signal, &id]).status().unwrap().success());
 }

@@ -5,6 +5,7 @@
 //! from the defaults, become a [`Config`] ([`resolve`]). No step stops at its first error.
 
 mod diagnostic;
+mod edit;
 mod environment;
 mod keys;
 mod parts;
@@ -26,6 +27,7 @@ use crate::{
 };
 
 pub use diagnostic::{ConfigError, Diagnostic, Place, Severity};
+pub use edit::{JobStats, update_job_stats};
 pub use environment::Environment;
 pub use keys::{KEYS, KeyInfo};
 pub use parts::{ACTUATORS, OptionInfo, Part, PartInfo, SOURCES, Shape};
@@ -181,6 +183,8 @@ impl RoleConfig {
     /// The numbers that take part in a decision at a time.
     pub fn parameters(&self, now: Timestamp) -> Parameters {
         Parameters {
+            deadline: self.deadline,
+            boot: self.boot,
             processing: self.processing,
             target: self.target,
             available: self.available(),

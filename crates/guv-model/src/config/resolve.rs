@@ -223,6 +223,23 @@ fn role(
         );
     }
 
+    let boot = inherited!(boot).unwrap_or(BOOT);
+    if limits.minimum == 0 && reachable.is_some() && boot + processing > deadline {
+        diagnostics.push(
+            Severity::Warning,
+            given!(deadline).map_or(key.place, |given| given.place),
+            format!(
+                "role `{}`: a job that finds no worker takes {} s to boot one and {} s to do, longer than the deadline of {} s",
+                key.text,
+                seconds(boot),
+                seconds(processing),
+                seconds(deadline)
+            ),
+            "missed from zero",
+            "keep a worker up with `minimum: 1`, or give a longer deadline",
+        );
+    }
+
     let named = |names: Vec<String>| QueueNames::new(names.into_iter().map(QueueName::new).collect());
     let queues = inherited!(queue).and_then(named).unwrap_or_else(|| QueueName::new(&key.text).into());
     let zone = inherited!(time_zone).unwrap_or(TimeZone::UTC);
@@ -248,7 +265,7 @@ fn role(
         processing,
         stddev,
         deadline,
-        boot: inherited!(boot).unwrap_or(BOOT),
+        boot,
         percentile,
         target: reachable.unwrap_or(processing + LEAST_MARGIN),
         target_within_reach: reachable.is_some(),

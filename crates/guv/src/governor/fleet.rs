@@ -49,8 +49,8 @@ pub(super) struct Member {
     pub(super) absent: bool,
     /// When to look again though nothing happens.
     pub(super) look_again: Option<Instant>,
-    /// The last decision, for budgets.
-    decision: Option<Decision>,
+    /// The last decision, for budgets, and the number of workers that it wanted before they cut it.
+    decision: Option<(Decision, Option<u32>)>,
 }
 
 #[derive(Clone, Copy)]
@@ -178,6 +178,8 @@ impl Fleet {
             })
             .collect();
         let mut decided: HashMap<_, _> = decided.into_iter().collect();
+        let wishes: HashMap<_, _> =
+            decided.iter().map(|(index, decision): (&usize, &Decision)| (*index, decision.target)).collect();
         for budget in &self.budgets {
             // Of the others what is known last stands for what they want.
             let (mut whose, mut configs, mut decisions) = (Vec::new(), Vec::new(), Vec::new());
@@ -197,7 +199,7 @@ impl Fleet {
         for (index, decision) in &decided {
             let member = &mut self.members[*index];
             member.look_again = decision.look_again.map(|after| Instant::now() + after);
-            member.decision = Some(decision.clone());
+            member.decision = Some((decision.clone(), wishes.get(index).copied().flatten()));
         }
         let mut decided: Vec<_> = decided.into_iter().collect();
         decided.sort_by_key(|(index, _)| *index);
@@ -293,11 +295,11 @@ impl Member {
         self.state.step_on(occasion, &self.config, &observation, now)
     }
 
-    /// The last decision as it stands now: with the workers that there are, nothing more to be asked for.
+    /// The last decision as it stands now: with the workers that there are, and what it still wants.
     fn standing(&self) -> Option<Decision> {
-        let mut decision = self.decision.clone()?;
+        let (mut decision, wish) = self.decision.clone()?;
         decision.inputs.observation.workers = self.workers;
-        decision.target = None;
+        decision.target = wish;
         Some(decision)
     }
 

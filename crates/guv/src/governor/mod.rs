@@ -101,16 +101,19 @@ impl Governor {
         cancel: CancellationToken,
     ) -> Result<Handle, Error> {
         let poll_interval = config.poll_interval;
-        let fleet = Fleet::new(config, &registry, options.dry_run)?;
+        let fleet = Fleet::new(config.clone(), &registry, options.dry_run)?;
+        let config = Arc::new(config);
+        options.recorders.iter().for_each(|recorder| recorder.configured(&config));
+        let (configs, config_receiver) = latest::channel(config);
         let (commands, command_receiver) = mpsc::channel(COMMAND_BACKLOG);
         let (records, _) = broadcast::channel(SUBSCRIBER_BACKLOG);
         let snapshot = Snapshot { dry_run: options.dry_run, ..Snapshot::default() };
         let (snapshots, snapshot_receiver) = latest::channel(Arc::new(snapshot));
         let wake = Wake::default();
         let journal = Journal::new(records.clone(), snapshots);
-        let service = Service::new(fleet, registry, options, wake.clone(), journal);
+        let service = Service::new(fleet, registry, options, wake.clone(), journal, configs);
         tokio::spawn(service.run(poll_interval, command_receiver, cancel));
-        Ok(Handle { commands, wake, records, snapshots: snapshot_receiver })
+        Ok(Handle { commands, wake, records, snapshots: snapshot_receiver, configs: config_receiver })
     }
 }
 
@@ -121,6 +124,7 @@ pub struct Handle {
     wake: Wake,
     records: broadcast::Sender<Arc<Record>>,
     snapshots: latest::Receiver<Arc<Snapshot>>,
+    configs: latest::Receiver<Arc<Config>>,
 }
 
 impl Handle {
@@ -133,6 +137,11 @@ impl Handle {
     /// The latest record of every role.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshots.borrow().clone()
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.configs.borrow().clone()
     }
 
     /// The latest records whenever they change; only the newest is kept.

@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use guv_model::{Config, Manual, Occasion, Timestamp};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch as latest};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,7 @@ pub(super) struct Service {
     clock: Clock,
     wake: Wake,
     journal: Journal,
+    configs: latest::Sender<Arc<Config>>,
     /// The number of the poll that began last.
     cycle: u64,
     /// Rounds that each cycle still waits for.
@@ -61,6 +62,7 @@ impl Service {
         options: Options,
         wake: Wake,
         journal: Journal,
+        configs: latest::Sender<Arc<Config>>,
     ) -> Self {
         Self {
             fleet,
@@ -69,6 +71,7 @@ impl Service {
             clock: Clock::start(),
             wake,
             journal,
+            configs,
             cycle: 0,
             outstanding: HashMap::new(),
             looks: FuturesUnordered::new(),
@@ -142,12 +145,15 @@ impl Service {
                 // Indices are about to change: whoever looks begins anew, whoever changes something ends first.
                 self.looks.clear();
                 self.finish_acts().await;
-                let outcome = self.fleet.reconfigure(*config, &self.registry);
+                let outcome = self.fleet.reconfigure((*config).clone(), &self.registry);
                 let taken = outcome.is_ok();
                 let _ = reply.send(outcome);
                 self.busy.clear();
                 self.outstanding.clear();
                 if taken {
+                    let config = Arc::new(*config);
+                    self.options.recorders.iter().for_each(|recorder| recorder.configured(&config));
+                    self.configs.send_replace(config);
                     *ticks = self::ticks(self.fleet.poll_interval);
                     self.watches = watch::watch(&self.fleet, &self.registry, &self.wake);
                 }

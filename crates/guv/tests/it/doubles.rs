@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) enum Queue {
     /// So many messages are ready, none is in flight.
     Holds(u64),
+    /// All that a source can say.
+    Says(Sample),
     Missing,
     /// The source gives no answer for it.
     Forgotten,
@@ -51,6 +53,7 @@ impl Source for Queues {
                 Queue::Holds(ready) => {
                     Ok(Sample { ready: Some(ready), unacknowledged: Some(0), ..Sample::default() })
                 }
+                Queue::Says(sample) => Ok(sample),
                 Queue::Missing => Err(SourceError::Missing { queue: role.queues.first().clone() }),
                 Queue::Forgotten => continue,
                 Queue::Silent => std::future::pending().await,
@@ -74,6 +77,8 @@ struct PlatformState {
     batches: Vec<String>,
     counts: u32,
     uncountable: Option<Box<dyn Fn() -> ActuatorError + Send>>,
+    unanswered: Option<u32>,
+    calls: u32,
     refusal: Option<Refusal>,
 }
 
@@ -111,6 +116,11 @@ impl Platform {
         self.lock().uncountable = None;
     }
 
+    /// Of so many calls that change something the first is carried out but never answered.
+    pub(crate) fn leave_unanswered(&self, every: Option<u32>) {
+        self.lock().unanswered = every;
+    }
+
     /// Changes are refused when this says so, given the change and the highest target of the batch.
     pub(crate) fn refuse(
         &self,
@@ -138,7 +148,19 @@ impl Actuator for Platform {
     }
 
     async fn apply(&self, app: Option<&AppName>, changes: &[Change<'_>]) -> Answers<(), ActuatorError> {
+        let (answers, unanswered) = self.apply_now(app, changes);
+        if unanswered {
+            std::future::pending::<()>().await;
+        }
+        answers
+    }
+}
+
+impl Platform {
+    fn apply_now(&self, app: Option<&AppName>, changes: &[Change<'_>]) -> (Answers<(), ActuatorError>, bool) {
         let mut state = self.lock();
+        state.calls += 1;
+        let unanswered = state.unanswered.is_some_and(|every| state.calls % every == 1);
         let mut batch: Vec<_> = changes.iter().map(|c| format!("{}={}", c.role.worker, c.target)).collect();
         batch.sort();
         let app = app.map_or("-", AppName::as_str);
@@ -152,7 +174,7 @@ impl Actuator for Platform {
             }
             answers.insert(change.role.role.clone(), refused.map_or(Ok(()), Err));
         }
-        answers
+        (answers, unanswered)
     }
 }
 

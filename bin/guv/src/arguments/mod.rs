@@ -1,10 +1,20 @@
 //! What can be said on the command line.
 
-use std::ffi::OsString;
-use std::path::Path;
+mod old;
+mod past;
+mod service;
+mod tools;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use url::Url;
+
+pub(crate) use old::modern;
+pub(crate) use past::{Cost, Explain, Export, Format, History, Past, ReplayArguments};
+pub(crate) use service::{ConfigCommand, ConfigGet, ConfigSet, Remote, Serve};
+pub(crate) use tools::{Capacity, NewRelicEvents, UpdateJobStats, WorkerStats};
 
 /// The number of workers follows the work: everything done within its deadline, for the least money.
 #[derive(Debug, Parser)]
@@ -20,6 +30,8 @@ Examples:
   guv run autoscale.guv.yaml --dry-run --oneshot       show what would be done now, and do nothing
   guv run autoscale.guv.yaml                           govern, until stopped
   guv decide autoscale.guv.yaml --ready 3000           how many workers would that need, and why
+  guv explain resize --at 2h                           why there were as many workers two hours ago
+  guv replay other.guv.yaml --since 7d                 what another configuration would have done
 
 Exit status: 0 done, 1 a role could not be governed, 2 usage, 78 the configuration cannot be used, 130 interrupted";
 
@@ -31,6 +43,31 @@ pub(crate) enum Command {
     Validate(Validate),
     /// Decide once, from numbers given here, and explain it.
     Decide(Decide),
+    /// Show past decisions, those that changed something.
+    History(History),
+    /// Say why a role had as many workers as it had: inputs, formula, limits, and what was to be expected.
+    Explain(Explain),
+    /// Put what was recorded through another configuration.
+    Replay(ReplayArguments),
+    /// Add up worker-hours, and what they cost.
+    Cost(Cost),
+    /// Write decisions as `GuvScaled` events.
+    Export(Export),
+    /// Serve many applications over HTTP: configurations, decisions, metrics.
+    Serve(Serve),
+    /// Read or change the configuration that a service keeps; write the schema of configurations.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Show how many jobs a configuration can sustain, and what it costs.
+    Capacity(Capacity),
+    /// Put measured processing times into a configuration, from `{role: {average, stddev}}` on standard input.
+    UpdateJobstats(UpdateJobStats),
+    /// Show how workers boot, work and stop, out of a Heroku log.
+    Workerstats(WorkerStats),
+    /// Download `GuvScaled` events from New Relic.
+    NewrelicEvents(NewRelicEvents),
     /// Write completions for a shell, to be sourced.
     Completions {
         /// The shell.
@@ -64,7 +101,8 @@ Examples:
   guv run autoscale.guv.yaml --json | tee -a decisions.ndjson
 
 GUV_BROKER (else CLOUDAMQP_URL), GUV_APP and HEROKU_API_KEY give what the configuration leaves open.
-SIGHUP reads the configuration again; one that cannot be used leaves the old one in force.")]
+STATUSPAGE_API_TOKEN, and NEW_RELIC_ACCOUNT_ID with NEW_RELIC_INSERT_KEY, turn on reports to these services.
+SIGHUP, or a change of its file, reads the configuration again; one that cannot be used leaves the old one in force.")]
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
@@ -83,6 +121,31 @@ pub(crate) struct Run {
     /// The address of Heroku's Platform API.
     #[arg(long, value_name = "URL", env = "HEROKU_API_URL", hide_env_values = true, hide = true)]
     pub(crate) heroku_url: Option<Url>,
+    #[command(flatten)]
+    pub(crate) history: HistoryArguments,
+    /// Keep no history.
+    #[arg(long, conflicts_with = "history")]
+    pub(crate) no_history: bool,
+    /// Serve roles, decisions and metrics over HTTP, and let applications notify of jobs.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The token that requests must carry; needed beyond loopback.
+    #[arg(long, value_name = "TOKEN", env = "GUV_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Post what somebody should know (deadline missed, maximum reached, source blind, …) to this URL.
+    #[arg(long, value_name = "URL", env = "GUV_WEBHOOK", hide_env_values = true)]
+    pub(crate) webhook: Option<Url>,
+    /// Govern only while holding this file's lock, so that of several guv one governs and the others wait.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lock: Option<PathBuf>,
+}
+
+/// Where the history is.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HistoryArguments {
+    /// The history's file [default: guv/history.sqlite in the folder for state, ~/.local/state].
+    #[arg(long, value_name = "FILE", env = "GUV_HISTORY")]
+    pub(crate) history: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -90,13 +153,24 @@ pub(crate) struct Run {
 Examples:
   guv validate autoscale.guv.yaml
   guv validate autoscale.guv.yaml --json
+  guv validate autoscale.guv.yaml --rate resize=12.5
   guv validate -c 'resize: {queue: resize.IN, deadline: 60}'")]
 pub(crate) struct Validate {
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
+    /// Warn when a role cannot sustain so many jobs per second. Repeatable.
+    #[arg(long, value_name = "ROLE=RATE", value_parser = rate)]
+    pub(crate) rate: Vec<(String, f64)>,
     /// Write what was found to standard output as JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn rate(text: &str) -> Result<(String, f64), String> {
+    let wrong = || format!("`{text}` is not of the form ROLE=JOBS_PER_SECOND");
+    let (role, rate) = text.rsplit_once('=').ok_or_else(wrong)?;
+    let rate = rate.parse().ok().filter(|rate: &f64| *rate >= 0.0).ok_or_else(wrong)?;
+    Ok((role.to_owned(), rate))
 }
 
 #[derive(Debug, Args)]
@@ -131,47 +205,4 @@ pub(crate) struct Decide {
     /// Write the decision with all its inputs as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// The arguments with the old names and forms turned into those of today: the program called as `guv-validate`,
-/// and flags without a command, which mean `run`.
-pub(crate) fn modern(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    let mut arguments: Vec<OsString> = arguments.collect();
-    let name = arguments.first().and_then(|path| Path::new(path).file_stem()?.to_str().map(str::to_owned));
-    let command = match (name.as_deref(), arguments.get(1).and_then(|first| first.to_str())) {
-        (Some("guv-validate"), _) => Some("validate"),
-        (_, Some("-h" | "--help" | "-V" | "--version")) => None,
-        (_, Some(first)) if first.starts_with('-') => Some("run"),
-        _ => None,
-    };
-    if let Some(command) = command {
-        arguments.insert(1, command.into());
-    }
-    arguments
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    fn modernised(line: &str) -> String {
-        let words = modern(line.split(' ').map(OsString::from));
-        words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
-    }
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn old_names_and_forms_still_work() {
-        assert_eq!(modernised("/usr/bin/guv-validate -f a.yaml"), "/usr/bin/guv-validate validate -f a.yaml");
-        assert_eq!(modernised("guv --config a.yaml --dry-run"), "guv run --config a.yaml --dry-run");
-        assert_eq!(modernised("guv --help"), "guv --help");
-        assert_eq!(modernised("guv validate a.yaml"), "guv validate a.yaml");
-        assert_eq!(modernised("guv"), "guv");
-    }
 }

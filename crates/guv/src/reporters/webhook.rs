@@ -1,0 +1,80 @@
+//! A webhook: a `POST` when something begins to be so, and when it no longer is.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use guv_model::{Config, Role};
+use serde_json::json;
+use url::Url;
+
+use super::outbox::Outbox;
+use super::{Alert, alerts};
+use crate::{Record, RecordError, Recorder};
+
+/// Sends `{event, state, message, role, app, timestamp, decision}`; `event` is the alert, `state` `begins` or `ends`.
+pub struct Webhook {
+    outbox: Outbox,
+    url: Url,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    config: Option<Arc<Config>>,
+    /// What is so now.
+    on: BTreeSet<(Role, Alert)>,
+}
+
+impl Webhook {
+    /// A webhook at this address.
+    ///
+    /// # Errors
+    /// When there is no TLS provider, or no root certificates can be found.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn new(url: Url) -> Result<Self, reqwest::Error> {
+        Ok(Self { outbox: Outbox::new("webhook")?, url, state: Mutex::default() })
+    }
+
+    fn tell(&self, record: &Record, alert: Alert, begins: bool) {
+        let body = json!({
+            "event": alert,
+            "state": if begins { "begins" } else { "ends" },
+            "message": alert.to_string(),
+            "role": record.role,
+            "app": record.app,
+            "timestamp": record.at,
+            "decision": record.decision.to_string(),
+        });
+        self.outbox.put(self.outbox.client().post(self.url.clone()).json(&body));
+    }
+}
+
+#[async_trait]
+impl Recorder for Webhook {
+    fn configured(&self, config: &Arc<Config>) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).config = Some(config.clone());
+    }
+
+    async fn record(&self, records: &[Arc<Record>]) -> Result<(), RecordError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { config: Some(config), on } = &mut *state else { return Ok(()) };
+        for record in records {
+            let Some(role) = config.role(&record.role) else { continue };
+            let now: BTreeSet<_> = alerts(record, role).into_iter().collect();
+            let before: BTreeSet<_> =
+                on.iter().filter(|(role, _)| *role == record.role).map(|(_, alert)| *alert).collect();
+            for alert in now.difference(&before) {
+                self.tell(record, *alert, true);
+                on.insert((record.role.clone(), *alert));
+            }
+            for alert in before.difference(&now) {
+                self.tell(record, *alert, false);
+                on.remove(&(record.role.clone(), *alert));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,6 @@
+//! What the commands beside governing compute: capacity, cost, replay, export. Files and output are the caller's.
+
+pub mod capacity;
+pub mod export;
+pub mod replay;
+pub mod workerstats;
