@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use guv::{
-    Actuator, ActuatorError, Answers, AppName, Change, JobReports, RoleConfig, Sample, Source, SourceError,
-    WorkerCount,
+    Actuator, ActuatorError, Answers, AppName, Change, JobReports, JobTimes, RoleConfig, Sample, Source,
+    SourceError, WorkerCount,
 };
 use msgflo_coordinator::{Desired, Handle};
 use msgflo_core::{Broker, JobReport, ParticipantId, QueueName};
@@ -82,7 +82,10 @@ impl Queues {
 
     async fn sample_one(&self, queue: &str) -> Result<Sample, SourceError> {
         let name = QueueName::from(queue);
-        let reports = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).of(&name, Instant::now());
+        let (reports, times) = {
+            let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+            (jobs.of(&name, Instant::now()), jobs.times(&name))
+        };
         if let Some(embedded) = &self.embedded {
             let info = embedded
                 .queue(queue)
@@ -92,6 +95,7 @@ impl Queues {
                 unacknowledged: Some(info.unacknowledged),
                 consumers: Some(info.consumers),
                 reports,
+                times,
                 ..Sample::default()
             });
         }
@@ -107,6 +111,7 @@ impl Queues {
             unacknowledged: depth.unacknowledged,
             consumers: Some(depth.consumers),
             reports,
+            times,
             ..Sample::default()
         })
     }
@@ -140,6 +145,7 @@ struct Jobs {
 #[derive(Default)]
 struct Queue {
     finished: u64,
+    times: JobTimes,
     in_hand: HashMap<ParticipantId, (u32, Instant)>,
 }
 
@@ -147,7 +153,16 @@ impl Jobs {
     fn hear(&mut self, report: JobReport, now: Instant) {
         let queue = self.queues.entry(report.queue).or_default();
         queue.finished += report.completed.len() as u64;
+        for job in &report.completed {
+            let time = job.processing;
+            queue.times = queue.times.plus(JobTimes { jobs: 1, sum: time, squares: time * time });
+        }
         queue.in_hand.insert(report.id, (report.in_flight, now));
+    }
+
+    /// How long the jobs of a queue took, as their workers say.
+    fn times(&self, queue: &QueueName) -> Option<JobTimes> {
+        self.queues.get(queue).map(|queue| queue.times)
     }
 
     /// What is known of a queue. `None`: nobody reports on it.
@@ -227,6 +242,8 @@ mod tests {
         jobs.hear(report("b", 1, 3), now);
         jobs.hear(report("a", 1, 1), now);
         assert_eq!(jobs.of(&queue, now), Some(JobReports { started: 6, finished: 4 }));
+        let times = jobs.times(&queue).unwrap();
+        assert!(times.jobs == 4 && (times.sum - 0.4).abs() < 1e-9, "{times:?}");
     }
 
     #[test]
