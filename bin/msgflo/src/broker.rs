@@ -47,7 +47,7 @@ pub(crate) async fn connect(said: Option<&str>, state: &Path, patience: Duration
         let broker = open(&url, BrokerOptions::default(), Duration::ZERO).await?;
         return Ok(Connected { broker, url, embedded: Some(embedded) });
     }
-    let options = BrokerOptions { ledger: Some(ledger(state, &url)) };
+    let options = BrokerOptions { ledger: Some(ledger(state, &url)), ..BrokerOptions::default() };
     let broker = open(&url, options, patience).await?;
     Ok(Connected { broker, url, embedded: None })
 }

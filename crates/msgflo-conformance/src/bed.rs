@@ -62,7 +62,7 @@ impl Bed {
 
     /// A new coordinator's connection that remembers its bindings in `ledger`.
     pub(crate) async fn broker_with(&self, ledger: PathBuf) -> Arc<dyn Broker> {
-        let options = BrokerOptions { ledger: Some(ledger) };
+        let options = BrokerOptions { ledger: Some(ledger), ..Default::default() };
         self.transport.broker(&self.url, options).await.expect("a coordinator connects")
     }
 

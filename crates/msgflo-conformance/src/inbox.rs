@@ -26,7 +26,10 @@ impl Inbox {
         sharing: Sharing,
         prefetch: u16,
     ) -> Self {
-        client.create_inport(queue, InportOptions { sharing }).await.expect("an inport is made");
+        client
+            .create_inport(queue, InportOptions { sharing, ..Default::default() })
+            .await
+            .expect("an inport is made");
         Self(client.subscribe(queue, prefetch).await.expect("a subscription starts"))
     }
 

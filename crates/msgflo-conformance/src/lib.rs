@@ -24,6 +24,7 @@ pub mod deliveries;
 pub mod discovery;
 mod inbox;
 pub mod messages;
+pub mod mqtt;
 pub mod ports;
 mod proxy;
 pub mod reconnection;
@@ -129,6 +130,70 @@ macro_rules! amqp_suite {
             ports_of_strangers_are_bound_as_they_are,
             an_inport_that_differs_is_a_mismatch_and_hurts_nobody,
             a_discovery_queue_that_differs_will_do,
+        );
+    };
+}
+
+/// Tests what transports that speak MQTT must do: of what all must do, that which MQTT can promise, and its own. The argument
+/// is that of [`suite!`](crate::suite). The broker must speak version 5.
+#[macro_export]
+macro_rules! mqtt_suite {
+    ($bed:path) => {
+        $crate::cases!($bed, ports:
+            nobody_need_listen_to_an_outport,
+            an_inport_takes_what_is_put_into_it,
+            ports_of_one_name_are_connected,
+        );
+        $crate::cases!($bed, messages:
+            payloads_are_kept_byte_for_byte,
+            what_was_not_said_stays_unsaid,
+        );
+        $crate::cases!($bed, deliveries:
+            what_is_acknowledged_is_gone,
+            what_is_dropped_comes_back,
+            what_is_refused_is_gone,
+            what_a_dropped_subscription_held_goes_back,
+            many_unanswered_are_answered_in_any_order,
+        );
+        $crate::cases!($bed, bindings:
+            a_removed_binding_carries_nothing,
+            one_source_serves_two_targets,
+            two_sources_serve_one_target,
+            every_instance_gets_a_broadcast,
+            a_round_robin_carries_messages,
+        );
+        $crate::cases!($bed, taps:
+            a_tap_sees_copies_and_takes_nothing,
+            a_slow_tap_holds_up_nobody,
+        );
+        $crate::cases!($bed, discovery:
+            every_coordinator_sees_every_announcement,
+            what_is_no_announcement_is_told_and_stops_nothing,
+            a_coordinator_that_leaves_takes_nothing_along,
+        );
+        $crate::cases!($bed, reconnection:
+            a_subscription_goes_on,
+            what_was_unanswered_comes_again,
+            sending_goes_on,
+            a_client_hears_of_it,
+            an_instance_gets_broadcasts_again,
+            a_coordinator_goes_on,
+        );
+        $crate::cases!($bed, connections:
+            a_broker_that_is_away_is_unreachable,
+        );
+        $crate::cases!($bed, mqtt:
+            an_older_version_is_spoken_too,
+            texts_beside_the_payload_are_kept,
+            instances_share_each_message_once,
+            at_most_prefetch_are_out,
+            a_binding_that_is_made_again_carries_once,
+            what_is_sent_while_the_coordinator_is_away_is_carried,
+            nothing_is_carried_that_was_unbound_in_another_life,
+            a_chain_of_bindings_keeps_the_order,
+            an_announcement_that_was_retained_is_heard,
+            dead_letters_are_not_promised,
+            peers_speak_to_the_router,
         );
     };
 }

@@ -93,7 +93,8 @@ pub async fn an_instance_gets_broadcasts_again(bed: &Bed) {
         proxy.cut();
         tokio::time::timeout(crate::inbox::PATIENCE, reconnected).await.expect("it is told in time");
         sender.send(&queue("a.OUT"), message(&n.to_string())).await.expect("it is sent");
-        assert_eq!(inbox.text().await, n.to_string());
+        // Where the queue outlives a short absence, one that was on the wire when it was cut may come again.
+        eventually(async || inbox.text().await, |text| *text == n.to_string(), "the new message").await;
     }
 }
 

@@ -7,7 +7,7 @@ use futures_core::Stream;
 use serde::Serialize;
 
 use crate::discovery::{self, Announcement};
-use crate::{Binding, Deliveries, Error, JobReport, Message, QueueName};
+use crate::{Binding, Carrier, Deliveries, Error, JobReport, Message, QueueName};
 
 /// What is in a queue. What a broker does not tell is `None`, never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -46,7 +46,7 @@ pub struct KnownBinding {
 ///
 /// It reconnects by itself. It only ever binds: a participant's queues and exchanges are never declared again.
 #[async_trait]
-pub trait Broker: Send + Sync {
+pub trait Broker: Carrier {
     /// The broker's URL, without credentials.
     fn address(&self) -> String;
 

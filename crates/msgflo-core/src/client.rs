@@ -14,11 +14,23 @@ pub enum Sharing {
     Each,
 }
 
+/// How sure it is that a message arrives. MQTT calls it the quality of service, 0 or 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Assurance {
+    /// It may be lost, and costs less.
+    AtMostOnce,
+    /// It comes again until it is acknowledged.
+    #[default]
+    AtLeastOnce,
+}
+
 /// How an inport is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InportOptions {
     /// How instances share its messages.
     pub sharing: Sharing,
+    /// How sure it is that its messages arrive. A transport may do better.
+    pub assurance: Assurance,
 }
 
 /// A participant's connection to a broker.

@@ -13,6 +13,7 @@
 mod address;
 mod binding;
 mod broker;
+mod carrier;
 mod client;
 mod delivery;
 pub mod discovery;
@@ -26,7 +27,8 @@ mod registry;
 pub use address::BrokerUrl;
 pub use binding::Binding;
 pub use broker::{Announcements, Broker, Confirmation, Depth, JobReports, KnownBinding};
-pub use client::{Client, InportOptions, Sharing};
+pub use carrier::{Carrier, Confirmed, Destination};
+pub use client::{Assurance, Client, InportOptions, Sharing};
 pub use delivery::{Deliveries, Delivery, Settle};
 pub use error::{BoxError, Error};
 pub use job::{JobCompleted, JobReport, Outcome};

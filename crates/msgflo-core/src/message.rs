@@ -45,7 +45,7 @@ pub struct Message {
     pub timestamp: Option<Timestamp>,
     /// The W3C trace context it belongs to.
     pub traceparent: Option<String>,
-    /// Whether it survives a restart of the broker.
+    /// Whether it survives a restart of the broker. On MQTT: whether its delivery is assured (quality of service 1, not 0).
     pub persistent: bool,
     /// Whether the broker has delivered it before. Not sent.
     pub redelivered: bool,

@@ -107,6 +107,18 @@ impl Port {
 
     /// Says that each instance of the role gets every message of this inport.
     pub fn deliver_to_each(&mut self) {
-        self.extra.insert("options".into(), serde_json::json!({"delivery": "each"}));
+        self.option("delivery", "each".into());
+    }
+
+    /// Says that messages of this port may be lost on MQTT (`"options": {"qos": 0}`), where they are acknowledged otherwise.
+    pub fn deliver_at_most_once(&mut self) {
+        self.option("qos", 0.into());
+    }
+
+    fn option(&mut self, name: &str, value: Value) {
+        let options = self.extra.entry("options").or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(options) = options {
+            options.insert(name.to_owned(), value);
+        }
     }
 }

@@ -5,13 +5,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::{Broker, BrokerUrl, Client, Error};
+use crate::{Broker, BrokerUrl, Client, Error, QueueName};
 
 /// What a coordinator says when it connects.
 #[derive(Clone, Debug, Default)]
 pub struct BrokerOptions {
     /// The file in which our bindings are remembered. Without one they are forgotten at the end.
     pub ledger: Option<PathBuf>,
+    /// The name by which others can speak to our router, where we have one.
+    pub instance: Option<String>,
+    /// What a [`Carrier`](crate::Carrier) will be asked to pull: a broker that has kept messages of it for us need not wait.
+    pub pulled: Vec<QueueName>,
 }
 
 /// A way to talk to brokers: one file, one line in a registry.

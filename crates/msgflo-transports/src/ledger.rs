@@ -1,4 +1,4 @@
-//! The memory of our bindings, since AMQP cannot list them.
+//! The memory of our bindings, since no broker lists those of one coordinator.
 //!
 //! A binding is written down before it is made and struck out after it is removed. So after any crash the ledger holds
 //! at least what is in the broker, and removing what is not there is harmless.
@@ -6,65 +6,118 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use msgflo_core::{Binding, BoxError, Error};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// The version of the file's format.
 const VERSION: u32 = 1;
 
-#[derive(Serialize, Deserialize)]
-struct File {
-    version: u32,
-    bindings: BTreeSet<Binding>,
+/// Who wants a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// The network whose ledger it is.
+    Network,
+    /// Somebody who has asked our router for it.
+    Peers,
 }
 
-/// A set of bindings, kept in a file where there is one.
+#[derive(Clone, Serialize, Deserialize)]
+struct File {
+    version: u32,
+    /// Names what the ledger's owner leaves in a broker.
+    #[serde(default = "Uuid::new_v4")]
+    instance: Uuid,
+    bindings: BTreeSet<Binding>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    peers: BTreeSet<Binding>,
+}
+
+impl File {
+    fn new() -> Self {
+        Self { version: VERSION, instance: Uuid::new_v4(), bindings: BTreeSet::new(), peers: BTreeSet::new() }
+    }
+
+    fn of(&mut self, owner: Owner) -> &mut BTreeSet<Binding> {
+        match owner {
+            Owner::Network => &mut self.bindings,
+            Owner::Peers => &mut self.peers,
+        }
+    }
+}
+
+/// Sets of bindings, kept in a file where there is one.
 pub(crate) struct Ledger {
     path: Option<PathBuf>,
-    bindings: Mutex<BTreeSet<Binding>>,
+    instance: Uuid,
+    content: Mutex<File>,
 }
 
 impl Ledger {
     /// Opens the ledger in the file `path`, which need not exist. Without a path it lives in memory.
     pub(crate) fn open(path: Option<PathBuf>) -> Result<Self, Error> {
-        let bindings = match &path {
-            Some(path) => read(path).map_err(|source| failed(path, "read", source))?,
-            None => BTreeSet::new(),
+        let content = match &path {
+            Some(path) => match read(path).map_err(|source| failed(path, "read", source))? {
+                Some(content) => content,
+                None => {
+                    // Written at once: whatever is left in a broker under this instance's name must be found again.
+                    let new = File::new();
+                    write(path, &new).map_err(|source| failed(path, "written", source))?;
+                    new
+                }
+            },
+            None => File::new(),
         };
-        Ok(Self { path, bindings: Mutex::new(bindings) })
+        Ok(Self { path, instance: content.instance, content: Mutex::new(content) })
     }
 
-    pub(crate) fn list(&self) -> Vec<Binding> {
-        self.lock().iter().cloned().collect()
+    /// Names what the ledger's owner leaves in a broker; the same in every life.
+    pub(crate) fn instance(&self) -> &Uuid {
+        &self.instance
+    }
+
+    /// Whether it outlives us.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.path.is_some()
+    }
+
+    pub(crate) fn list(&self, owner: Owner) -> Vec<Binding> {
+        self.lock().of(owner).iter().cloned().collect()
+    }
+
+    /// The bindings of all owners.
+    pub(crate) fn all(&self) -> BTreeSet<Binding> {
+        let content = self.lock();
+        content.bindings.union(&content.peers).cloned().collect()
     }
 
     /// Writes `binding` down. Whether it is new.
-    pub(crate) fn add(&self, binding: &Binding) -> Result<bool, Error> {
-        self.change(|bindings| bindings.insert(binding.clone()))
+    pub(crate) fn add(&self, binding: &Binding, owner: Owner) -> Result<bool, Error> {
+        self.change(|content| content.of(owner).insert(binding.clone()))
     }
 
     /// Strikes `binding` out.
-    pub(crate) fn remove(&self, binding: &Binding) -> Result<bool, Error> {
-        self.change(|bindings| bindings.remove(binding))
+    pub(crate) fn remove(&self, binding: &Binding, owner: Owner) -> Result<bool, Error> {
+        self.change(|content| content.of(owner).remove(binding))
     }
 
-    fn change(&self, change: impl FnOnce(&mut BTreeSet<Binding>) -> bool) -> Result<bool, Error> {
-        let mut bindings = self.lock();
-        let mut changed = bindings.clone();
+    fn change(&self, change: impl FnOnce(&mut File) -> bool) -> Result<bool, Error> {
+        let mut content = self.lock();
+        let mut changed = content.clone();
         if !change(&mut changed) {
             return Ok(false);
         }
         if let Some(path) = &self.path {
             write(path, &changed).map_err(|source| failed(path, "written", source))?;
         }
-        *bindings = changed;
+        *content = changed;
         Ok(true)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<Binding>> {
-        self.bindings.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, File> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,29 +125,28 @@ fn failed(path: &Path, doing: &'static str, source: BoxError) -> Error {
     Error::Ledger { path: path.display().to_string(), doing, source }
 }
 
-fn read(path: &Path) -> Result<BTreeSet<Binding>, BoxError> {
+fn read(path: &Path) -> Result<Option<File>, BoxError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     let file: File = serde_json::from_slice(&bytes)?;
     if file.version != VERSION {
         return Err(format!("it has version {}, and this program reads {VERSION}", file.version).into());
     }
-    Ok(file.bindings)
+    Ok(Some(file))
 }
 
 /// Replaces the file as a whole: a crash leaves the old one or the new one.
-fn write(path: &Path, bindings: &BTreeSet<Binding>) -> Result<(), BoxError> {
+fn write(path: &Path, content: &File) -> Result<(), BoxError> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     std::fs::create_dir_all(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    let content = File { version: VERSION, bindings: bindings.clone() };
-    file.write_all(&serde_json::to_vec_pretty(&content)?)?;
+    file.write_all(&serde_json::to_vec_pretty(content)?)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     Ok(())
@@ -113,12 +165,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/ledger.json");
         let ledger = Ledger::open(Some(path.clone())).unwrap();
-        assert!(ledger.add(&binding("b.IN")).unwrap());
-        assert!(!ledger.add(&binding("b.IN")).unwrap(), "the second time nothing changes");
-        ledger.add(&binding("c.IN")).unwrap();
-        ledger.remove(&binding("b.IN")).unwrap();
+        assert!(ledger.add(&binding("b.IN"), Owner::Network).unwrap());
+        assert!(!ledger.add(&binding("b.IN"), Owner::Network).unwrap(), "the second time nothing changes");
+        ledger.add(&binding("c.IN"), Owner::Network).unwrap();
+        ledger.add(&binding("d.IN"), Owner::Peers).unwrap();
+        ledger.remove(&binding("b.IN"), Owner::Network).unwrap();
+        let instance = *ledger.instance();
         drop(ledger);
-        assert_eq!(Ledger::open(Some(path)).unwrap().list(), vec![binding("c.IN")]);
+        let again = Ledger::open(Some(path)).unwrap();
+        assert_eq!(again.list(Owner::Network), [binding("c.IN")]);
+        assert_eq!(again.list(Owner::Peers), [binding("d.IN")]);
+        assert_eq!(again.all(), [binding("c.IN"), binding("d.IN")].into());
+        assert_eq!(*again.instance(), instance);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use msgflo_core::{Client, Headers, Message, PortName, QueueName, Timestamp};
+use msgflo_core::{Assurance, Client, Headers, Message, PortName, QueueName, Timestamp};
 
 use crate::payload::{Encode, Raw};
 use crate::port::{Description, description_methods};
@@ -102,7 +102,8 @@ impl Outlet {
         let Some(Connection { client, exchange }) = self.connection.get() else {
             return Err(Error::NotRunning { port: self.name.clone() });
         };
-        let sent = client.send(exchange, message).await;
+        let persistent = self.options.description.assurance == Assurance::AtLeastOnce;
+        let sent = client.send(exchange, Message { persistent, ..message }).await;
         sent.map_err(|source| Error::Send { port: self.name.clone(), source })
     }
 }

@@ -1,6 +1,6 @@
 //! What inports and outports have in common: how they are described and what they are connected to.
 
-use msgflo_core::{Port, PortName, QueueName, Role};
+use msgflo_core::{Assurance, Port, PortName, QueueName, Role};
 
 /// How a port is announced.
 #[derive(Clone, Debug, Default)]
@@ -9,6 +9,7 @@ pub(crate) struct Description {
     pub(crate) data_type: Option<String>,
     pub(crate) text: Option<String>,
     pub(crate) hidden: bool,
+    pub(crate) assurance: Assurance,
 }
 
 impl Description {
@@ -25,6 +26,9 @@ impl Description {
         }
         port.description.clone_from(&self.text);
         port.hidden = self.hidden;
+        if self.assurance == Assurance::AtMostOnce {
+            port.deliver_at_most_once();
+        }
         port
     }
 }
@@ -50,6 +54,14 @@ macro_rules! description_methods {
         #[must_use]
         pub fn description(mut self, text: impl Into<String>) -> Self {
             self.description.text = Some(text.into());
+            self
+        }
+
+        /// Messages of this port may be lost, and cost less: on MQTT they have the quality of service 0, not 1, and on AMQP
+        /// those of an outport do not survive the broker.
+        #[must_use]
+        pub fn at_most_once(mut self) -> Self {
+            self.description.assurance = msgflo_core::Assurance::AtMostOnce;
             self
         }
 

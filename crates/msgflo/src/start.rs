@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The transports that participants have.
 fn transports() -> Registry {
-    Registry::default().with(msgflo_transports::Amqp)
+    Registry::default().with(msgflo_transports::Amqp).with(msgflo_transports::Mqtt)
 }
 
 /// Connects to the broker that `options` name and starts `participants`. Returns when they take messages and have announced
@@ -122,7 +122,8 @@ async fn take_messages(
         let queue = inport.options.description.queue(&role, &inport.name);
         let names = Arc::new(Names { role: role.clone(), inport: inport.name });
         let failed = |source| Error::Port { role: names.role.clone(), port: names.inport.clone(), source };
-        let options = InportOptions { sharing: inport.options.sharing };
+        let assurance = inport.options.description.assurance;
+        let options = InportOptions { sharing: inport.options.sharing, assurance };
         client.create_inport(&queue, options).await.map_err(failed)?;
         let deliveries = client.subscribe(&queue, inport.options.prefetch).await.map_err(failed)?;
         let worker = Worker {

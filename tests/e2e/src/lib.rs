@@ -2,11 +2,15 @@
 //!
 //! Everything here panics with the reason, as tests do. What is not there is never a reason to skip a test.
 
+mod device;
+mod mosquitto;
 mod network;
 mod peers;
 mod programs;
 mod rabbitmq;
 
+pub use device::Device;
+pub use mosquitto::Mosquitto;
 pub use network::Network;
 pub use peers::Peers;
 pub use programs::Programs;

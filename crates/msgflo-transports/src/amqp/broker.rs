@@ -11,24 +11,26 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{Channel, ExchangeKind};
 use msgflo_core::{
-    Announcements, Binding, Broker, Confirmation, Deliveries, Delivery, Depth, Error, JobReports,
-    KnownBinding, Message, QueueName, job,
+    Announcements, Binding, Broker, Carrier, Confirmation, Confirmed, Deliveries, Delivery, Depth,
+    Destination, Error, JobReports, KnownBinding, Message, QueueName, job,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::carrier::AmqpCarrier;
 use super::client::Declaration;
 use super::discovery;
 use super::link::Link;
 use super::management::{Listed, Management};
 use super::session::within;
 use super::subscription::{self, Origin};
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Owner};
 
 /// How many reports of jobs wait for a reader that is busy, before the oldest are dropped.
 const REPORTS: u32 = 10_000;
 
 pub(crate) struct AmqpBroker {
     link: Link,
+    carrier: AmqpCarrier,
     ledger: Ledger,
     management: Management,
     closing: CancellationToken,
@@ -38,7 +40,8 @@ pub(crate) struct AmqpBroker {
 impl AmqpBroker {
     pub(crate) fn new(link: Link, ledger: Ledger, management: Management) -> Self {
         let closing = CancellationToken::new();
-        Self { link, ledger, management, _close: closing.clone().drop_guard(), closing }
+        let carrier = AmqpCarrier::new(link.clone(), &ledger);
+        Self { link, carrier, ledger, management, _close: closing.clone().drop_guard(), closing }
     }
 
     /// A channel on which a missing queue hurts nobody.
@@ -158,27 +161,42 @@ fn confirm(binding: &Binding, listed: Option<&HashSet<Listed>>) -> Confirmation 
 }
 
 #[async_trait]
+impl Carrier for AmqpBroker {
+    async fn pull(&self, source: &QueueName) -> Result<Deliveries, Error> {
+        self.carrier.pull(source).await
+    }
+
+    async fn release(&self, source: &QueueName) -> Result<(), Error> {
+        self.carrier.release(source).await
+    }
+
+    async fn push(&self, destination: &Destination, message: Message) -> Result<Confirmed, Error> {
+        self.carrier.push(destination, message).await
+    }
+}
+
+#[async_trait]
 impl Broker for AmqpBroker {
     fn address(&self) -> String {
         self.link.broker().to_owned()
     }
 
     async fn add_binding(&self, binding: &Binding) -> Result<(), Error> {
-        let new = self.ledger.add(binding)?;
+        let new = self.ledger.add(binding, Owner::Network)?;
         let bound = self.bind(binding).await;
         if new && matches!(bound, Err(Error::NotFound { .. })) {
-            self.ledger.remove(binding)?;
+            self.ledger.remove(binding, Owner::Network)?;
         }
         bound
     }
 
     async fn remove_binding(&self, binding: &Binding) -> Result<(), Error> {
         self.unbind(binding).await?;
-        self.ledger.remove(binding).map(drop)
+        self.ledger.remove(binding, Owner::Network).map(drop)
     }
 
     async fn list_bindings(&self) -> Result<Vec<KnownBinding>, Error> {
-        let ours = self.ledger.list();
+        let ours = self.ledger.list(Owner::Network);
         let listed = if ours.is_empty() { None } else { self.management.bindings().await };
         let known =
             |binding: Binding| KnownBinding { confirmation: confirm(&binding, listed.as_ref()), binding };

@@ -27,6 +27,9 @@ pub(crate) enum Declaration {
     Exchange(QueueName),
     /// The queue that announcements go to.
     DiscoveryQueue,
+    /// A queue of a router, in which what is sent to an exchange waits for being carried elsewhere. `kept`: also while the
+    /// router is away.
+    Carried { source: QueueName, queue: QueueName, kept: bool },
 }
 
 impl Declaration {
@@ -48,6 +51,12 @@ impl Declaration {
                     QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
                 declare_queue(&channel, own, options, FieldTable::default()).await?;
                 bind(&channel, own, exchange).await
+            }
+            Self::Carried { source, queue, kept } => {
+                let options =
+                    QueueDeclareOptions { durable: *kept, auto_delete: !kept, ..Default::default() };
+                declare_queue(&channel, queue, options, FieldTable::default()).await?;
+                bind(&channel, queue, source).await
             }
             Self::DiscoveryQueue => {
                 let queue = QueueName::from(discovery::QUEUE);

@@ -109,6 +109,11 @@ impl Link {
         Ok(())
     }
 
+    /// Makes `declaration` no more.
+    pub(crate) fn forget(&self, declaration: &Declaration) {
+        self.declarations().retain(|known| known != declaration);
+    }
+
     /// Whether `declaration` was made by this link.
     pub(crate) fn has_declared(&self, declaration: &Declaration) -> bool {
         self.declarations().contains(declaration)

@@ -7,6 +7,8 @@ use lapin::uri::{AMQPScheme, AMQPUri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
+use crate::tls;
+
 /// Where RabbitMQ serves its management API, by default, beside AMQP's own ports.
 const PORTS: [(AMQPScheme, &str, u16); 2] =
     [(AMQPScheme::AMQP, "http", 15672), (AMQPScheme::AMQPS, "https", 443)];
@@ -46,7 +48,9 @@ impl Management {
 
     /// Every binding of the virtual host. `None`: the API is not there, or does not let us in.
     pub(crate) async fn bindings(&self) -> Option<HashSet<Listed>> {
-        let client = reqwest::Client::builder().timeout(DEADLINE).build().ok()?;
+        let tls = rustls::ClientConfig::clone(&tls::client_config());
+        let client =
+            reqwest::Client::builder().tls_backend_preconfigured(tls).timeout(DEADLINE).build().ok()?;
         let request = client.get(&self.bindings).basic_auth(&self.user, Some(&self.password));
         let answer = request.send().await.ok()?.error_for_status().ok()?;
         answer.json().await.ok()

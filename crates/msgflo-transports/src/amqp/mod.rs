@@ -10,6 +10,7 @@
 
 mod acks;
 mod broker;
+mod carrier;
 mod client;
 mod discovery;
 mod error;

@@ -72,19 +72,32 @@ impl Session {
         message: &Message,
         mandatory: bool,
     ) -> Result<(), Error> {
+        self.hand_over(exchange, routing_key, message, mandatory).await?.await
+    }
+
+    /// Publishes. Resolves when the message is on its way; what it resolves to, with the confirmation.
+    pub(crate) async fn hand_over(
+        &self,
+        exchange: &QueueName,
+        routing_key: &QueueName,
+        message: &Message,
+        mandatory: bool,
+    ) -> Result<impl Future<Output = Result<(), Error>> + Send + use<>, Error> {
+        const DOING: &str = "sending a message";
         let channel = self.live(&self.confirmed, confirmed_channel(&self.connection)).await?;
-        let name = if exchange.as_str().is_empty() { routing_key } else { exchange };
+        let name = if exchange.as_str().is_empty() { routing_key } else { exchange }.clone();
         let options = BasicPublishOptions { mandatory, ..Default::default() };
         let properties = properties::encode(message);
-        let publishing = async {
-            let (exchange, key) = (exchange.as_str().into(), routing_key.as_str().into());
-            channel.basic_publish(exchange, key, options, &message.payload, properties).await?.await
-        };
-        match within("sending a message", &[name], publishing).await? {
-            Confirmation::Ack(None) | Confirmation::NotRequested => Ok(()),
-            Confirmation::Ack(Some(_)) => Err(Error::NotFound { name: name.clone() }),
-            Confirmation::Nack(_) => Err(Error::Refused { name: name.clone() }),
-        }
+        let (exchange, key) = (exchange.as_str().into(), routing_key.as_str().into());
+        let publishing = channel.basic_publish(exchange, key, options, &message.payload, properties);
+        let confirmation = within(DOING, &[&name], publishing).await?;
+        Ok(async move {
+            match within(DOING, &[&name], confirmation).await? {
+                Confirmation::Ack(None) | Confirmation::NotRequested => Ok(()),
+                Confirmation::Ack(Some(_)) => Err(Error::NotFound { name }),
+                Confirmation::Nack(_) => Err(Error::Refused { name }),
+            }
+        })
     }
 
     /// Publishes without waiting for anything but the socket.

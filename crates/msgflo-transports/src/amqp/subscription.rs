@@ -170,7 +170,8 @@ async fn tell(
             () = closing.cancelled() => break,
         }
         if batch.len() < gather {
-            let more = async { while batch.len() < gather && answers.recv_many(&mut batch, BATCH).await > 0 {} };
+            let more =
+                async { while batch.len() < gather && answers.recv_many(&mut batch, BATCH).await > 0 {} };
             let _ = tokio::time::timeout(COMPANY, more).await;
         }
         for frame in acks.tell(batch.drain(..)) {

@@ -1,0 +1,195 @@
+//! A connection that comes back.
+//!
+//! A [`Link`] is a handle on a task that owns the [`Session`] and, most of the time, a connection. Requests wait while the
+//! connection is away; those that were not answered for are sent again on the next one.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use msgflo_core::{Assurance, Error, Message, QueueName};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::DEADLINE;
+use super::keeper::Keeper;
+use super::mailbox::Mailbox;
+use super::options::Options;
+use super::packet::{Version, reason};
+use super::session::Request;
+use super::topics::Topics;
+use super::wire::{Identity, KEEP, Wire};
+
+/// How many requests wait for the task. Who asks waits when it is full.
+const REQUESTS: usize = 1024;
+
+/// A request, and who waits for the answer.
+pub(crate) struct Asked {
+    pub(crate) request: Request,
+    pub(crate) answer: Answer,
+}
+
+/// Told how a request ended: `Some` with a reason when the broker refused it.
+pub(crate) type Answer = oneshot::Sender<Option<u8>>;
+
+/// A cheap handle. The connection is cut when the last one is gone.
+#[derive(Clone)]
+pub(crate) struct Link {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    broker: String,
+    requests: mpsc::Sender<Asked>,
+    topics: Arc<Mutex<Topics>>,
+    /// Counts connections.
+    connections: watch::Receiver<u64>,
+    /// What the first connection's broker can do.
+    version: Version,
+    shares: bool,
+    /// Cancelled to leave in order.
+    closing: CancellationToken,
+    /// Cancelled when the task has ended.
+    closed: CancellationToken,
+    _cut: DropGuard,
+}
+
+impl Link {
+    /// Connects for the first time. What is in `topics` is subscribed to from the first.
+    pub(crate) async fn connect(options: Options, identity: Identity, topics: Topics) -> Result<Self, Error> {
+        let wire = Wire::open(&options, &identity, identity.expiry == KEEP, None).await?;
+        let (sender, requests) = mpsc::channel(REQUESTS);
+        let (connected, connections) = watch::channel(0);
+        let (closing, closed, cut) =
+            (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+        let topics = Arc::new(Mutex::new(topics));
+        let shared = Shared {
+            broker: options.broker.clone(),
+            requests: sender,
+            topics: Arc::clone(&topics),
+            connections,
+            version: wire.version,
+            shares: wire.welcome.shares,
+            closing: closing.clone(),
+            closed: closed.clone(),
+            _cut: cut.clone().drop_guard(),
+        };
+        let keeper = Keeper::new(options, identity, requests, topics, connected, closing);
+        tokio::spawn(async move {
+            let _closed = closed.drop_guard();
+            cut.run_until_cancelled_owned(keeper.run(wire)).await;
+        });
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The broker's URL, without its password.
+    pub(crate) fn broker(&self) -> &str {
+        &self.shared.broker
+    }
+
+    /// Whether instances can share a subscription.
+    pub(crate) fn shares(&self) -> bool {
+        self.shared.shares && self.shared.version == Version::V5
+    }
+
+    /// Hands a message over. Resolves when it is on its way; what it resolves to, when the broker has taken it.
+    pub(crate) async fn publish(
+        &self,
+        topic: &QueueName,
+        message: Message,
+    ) -> Result<impl Future<Output = Result<(), Error>> + Send + 'static, Error> {
+        const DOING: &str = "sending a message";
+        let told = self.ask(DOING, Request::Publish { topic: topic.clone(), message }).await?;
+        let topic = topic.clone();
+        Ok(async move {
+            match within(DOING, told).await? {
+                None => Ok(()),
+                Some(_) => Err(Error::Refused { name: topic }),
+            }
+        })
+    }
+
+    /// Has `mailbox` get what is sent to `topic`. `shared`: of all who say so, one gets each message.
+    pub(crate) async fn subscribe(
+        &self,
+        topic: &QueueName,
+        mailbox: &Arc<Mailbox>,
+        assurance: Assurance,
+        shared: bool,
+    ) -> Result<(), Error> {
+        let filter = self.topics().add(topic, Arc::clone(mailbox), assurance, shared);
+        let Some((filter, assurance)) = filter else { return Ok(()) };
+        let subscribed = self.ask_for(filter, assurance).await;
+        if subscribed.is_err() {
+            self.topics().remove(topic, mailbox);
+        }
+        subscribed
+    }
+
+    async fn ask_for(&self, filter: QueueName, assurance: Assurance) -> Result<(), Error> {
+        const DOING: &str = "subscribing";
+        let told = self.ask(DOING, Request::Subscribe(vec![(filter.clone(), assurance)])).await?;
+        let Some(code) = within(DOING, told).await? else { return Ok(()) };
+        let source = format!("the broker refuses a subscription to `{filter}`: {}", reason::text(code));
+        Err(Error::Failed { doing: DOING.to_owned(), source: source.into() })
+    }
+
+    /// Has `mailbox` get no more of `topic`. Resolves when it has got everything that was on its way.
+    pub(crate) async fn unsubscribe(&self, topic: &QueueName, mailbox: &Arc<Mailbox>) -> Result<(), Error> {
+        const DOING: &str = "unsubscribing";
+        let leaving = self.topics().leaving(topic, mailbox);
+        let Some(filter) = leaving else {
+            self.topics().remove(topic, mailbox);
+            return Ok(());
+        };
+        let told = self.ask(DOING, Request::Unsubscribe(vec![filter])).await?;
+        // The broker answers after what was on its way.
+        let unsubscribed = within(DOING, told).await.map(drop);
+        let missed = self.topics().remove(topic, mailbox);
+        if let Some((filter, assurance)) = missed {
+            // Somebody came meanwhile, and believed that we were subscribed.
+            self.ask_for(filter, assurance).await?;
+        }
+        unsubscribed
+    }
+
+    async fn ask(&self, doing: &str, request: Request) -> Result<oneshot::Receiver<Option<u8>>, Error> {
+        let (answer, told) = oneshot::channel();
+        match timeout(DEADLINE, self.shared.requests.send(Asked { request, answer })).await {
+            Ok(Ok(())) => Ok(told),
+            Ok(Err(_)) => Err(Error::Disconnected { doing: doing.to_owned() }),
+            Err(_) => Err(Error::Timeout { doing: doing.to_owned(), after: DEADLINE }),
+        }
+    }
+
+    fn topics(&self) -> MutexGuard<'_, Topics> {
+        self.shared.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Resolves when a connection has come that was not there at the call.
+    pub(crate) fn reconnected(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut connections = self.shared.connections.clone();
+        connections.mark_unchanged();
+        async move {
+            if connections.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// Leaves in order: what was asked before is sent, and what was acknowledged is told.
+    pub(crate) async fn close(&self) -> Result<(), Error> {
+        self.shared.closing.cancel();
+        match timeout(DEADLINE, self.shared.closed.cancelled()).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(Error::Timeout { doing: "closing the connection".into(), after: DEADLINE }),
+        }
+    }
+}
+
+async fn within(doing: &str, told: oneshot::Receiver<Option<u8>>) -> Result<Option<u8>, Error> {
+    match timeout(DEADLINE, told).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) => Err(Error::Disconnected { doing: doing.to_owned() }),
+        Err(_) => Err(Error::Timeout { doing: doing.to_owned(), after: DEADLINE }),
+    }
+}
