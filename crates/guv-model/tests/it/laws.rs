@@ -209,3 +209,32 @@ fn a_whole_quotient_is_not_rounded_up() {
     assert_eq!(decision.target, Some(3));
     assert_eq!(config.roles[0].concurrency, NonZeroU32::MIN);
 }
+
+proptest! {
+    /// Clocks are set; whatever the moments, nobody is stopped while all workers are busy, and all that there may be
+    /// are asked for while jobs wait.
+    #[test]
+    fn a_clock_that_jumps_stops_nobody(
+        moments in proptest::collection::vec((any::<u32>(), any::<bool>()), 1..20),
+        policy in prop_oneof![Just("proportional"), Just("ratio")],
+    ) {
+        let text =
+            format!("'*': {{history: 90}}\nr: {{policy: {policy}, min: 0, max: 5, cooldown: 60, processing: auto}}");
+        let config = Config::parse(&text, &Environment::default(), &[]).strict().expect(&text);
+        let mut state = guv_model::RoleState::new(config.window());
+        for (moment, waiting) in moments {
+            let now = Timestamp::from_unix_seconds(moment.into());
+            let queue = QueueSample {
+                ready: Some(if waiting { 5_000 } else { 0 }),
+                unacknowledged: Some(3),
+                drain_rate: Some(1.0),
+                ..QueueSample::default()
+            };
+            let workers = Some(WorkerCount::running(3));
+            let observation = Observation { queue, workers, ..Observation::default() };
+            let decision = state.step(&config.roles[0], &observation, now);
+            prop_assert!(decision.target.is_none_or(|target| target > 3), "{decision}");
+            prop_assert!(!waiting || decision.target == Some(5), "{decision}");
+        }
+    }
+}

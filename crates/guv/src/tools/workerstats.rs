@@ -78,7 +78,7 @@ struct Log<'a> {
 impl Log<'_> {
     fn line(&mut self, line: &str) {
         let Some((at, source, dyno, message)) = parts(line) else { return };
-        if source == "heroku" && dyno == "api" || source == "app" && dyno == "api" {
+        if dyno == "api" && matches!(source, "heroku" | "app") {
             self.scale(at, message);
             return;
         }
