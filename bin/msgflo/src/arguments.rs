@@ -25,6 +25,8 @@ Examples:
 pub(crate) enum Command {
     /// Run the network of a graph: start its participants, make its connections, keep both.
     Run(Run),
+    /// Run the embedded broker alone; move definitions between it and RabbitMQ.
+    Broker(crate::broker_serve::Broker),
     /// Make the connections of a graph in the broker, then leave.
     Setup(Setup),
     /// Look at, check, rewrite and compare graphs.
@@ -38,6 +40,18 @@ pub(crate) enum Command {
     Send(Send),
     /// Show messages of a queue.
     Dump(Dump),
+    /// Follow messages as they flow, without taking them from anybody.
+    Tail(crate::tail::Tail),
+    /// Look at messages that workers have refused, and move or drop them.
+    #[command(subcommand)]
+    Dlq(crate::dlq::Dlq),
+    /// Measure how long jobs take, by role, from what participants report.
+    Jobstats(crate::jobstats::JobStats),
+    /// Check that what a network needs is there.
+    Doctor(crate::doctor::Doctor),
+    /// Test whether a program is what it should be.
+    #[command(subcommand)]
+    Test(crate::test::Test),
     /// Announce participants that cannot do so themselves.
     Register(Register),
     /// Write a Procfile with the participants of a graph.
@@ -57,10 +71,19 @@ pub(crate) enum Command {
 /// Where the broker is.
 #[derive(Debug, Args)]
 pub(crate) struct BrokerArguments {
-    /// The broker: amqp:, amqps:, or `embedded:[?port=N]` for one of our own [default: $MSGFLO_BROKER, else $CLOUDAMQP_URL, else
-    /// embedded for `run`, amqp://localhost for the other commands].
+    /// The broker: amqp:, amqps:, mqtt: or mqtts: [default: $MSGFLO_BROKER, else $CLOUDAMQP_URL, else amqp://localhost].
     #[arg(long, value_name = "URL")]
     pub(crate) broker: Option<String>,
+}
+
+/// Where the brokers of a network are.
+#[derive(Debug, Args)]
+pub(crate) struct BrokersArguments {
+    /// The broker: amqp:, amqps:, mqtt:, mqtts:, or one of our own: `embedded:[FOLDER][?port=N]` for AMQP,
+    /// `embedded+mqtt:[FOLDER][?port=N]` for MQTT [default: $MSGFLO_BROKER, else $CLOUDAMQP_URL, else embedded]. Repeatable:
+    /// participants may be on any of them.
+    #[arg(long, value_name = "URL")]
+    pub(crate) broker: Vec<String>,
 }
 
 /// Where components come from, and which are ours to start.
@@ -69,6 +92,10 @@ pub(crate) struct LibraryArguments {
     /// The component library [default: package.json beside the graph, else in this folder].
     #[arg(long, value_name = "FILE")]
     pub(crate) library: Option<PathBuf>,
+    /// A folder of components: each file is one, run by the handler of its extension [default: `participants` or
+    /// `components` beside the graph, where there is one].
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) componentdir: Option<PathBuf>,
     /// Roles that somebody else starts; they are connected all the same. Comma-separated, repeatable.
     #[arg(long, value_name = "ROLES", value_delimiter = ',')]
     pub(crate) ignore: Vec<String>,
@@ -79,15 +106,17 @@ pub(crate) struct LibraryArguments {
 Examples:
   msgflo run service.fbp
   msgflo run service.fbp --scale autoscale.guv.yaml --state ./state
-  msgflo run service.fbp --broker amqp://me:secret@rabbit:5672/team --only resize")]
+  msgflo run service.fbp --broker amqp://me:secret@rabbit:5672/team --only resize
+  msgflo run service.fbp --broker amqp://localhost --broker mqtt://devices.example
+  msgflo run service.fbp --auto-save --secret \"$SECRET\" --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem")]
 pub(crate) struct Run {
-    /// The graph, .fbp or .json.
-    #[arg(value_name = "GRAPH", required_unless_present = "graph_flag")]
+    /// The graph, .fbp or .json. Without one, an editor makes it.
+    #[arg(value_name = "GRAPH")]
     pub(crate) graph: Option<PathBuf>,
     #[arg(long = "graph", value_name = "GRAPH", hide = true, conflicts_with = "graph")]
     pub(crate) graph_flag: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) broker: BrokerArguments,
+    pub(crate) brokers: BrokersArguments,
     #[command(flatten)]
     pub(crate) library: LibraryArguments,
     /// Start these roles and no others. Comma-separated, repeatable.
@@ -99,10 +128,9 @@ pub(crate) struct Run {
     /// What is forwarded of what participants write: stdout, stderr, none.
     #[arg(long, value_name = "STREAMS", value_delimiter = ',', default_value = "stdout,stderr")]
     pub(crate) forward: Vec<Stream>,
-    /// The port of the HTTP interface, on loopback; 0 for any free one.
-    #[arg(long, default_value_t = 3569)]
-    pub(crate) port: u16,
-    /// Write the URL of the HTTP interface to this file when it is up.
+    #[command(flatten)]
+    pub(crate) interface: crate::interface::InterfaceArguments,
+    /// Write the URL of the interface to this file when it is up.
     #[arg(long, value_name = "FILE")]
     pub(crate) url_file: Option<PathBuf>,
     /// The name of the network [default: the graph's file name].
@@ -157,9 +185,6 @@ pub(crate) struct Setup {
     /// Accepted for old scripts: commands that need a shell get one.
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true")]
     pub(crate) shell: Option<String>,
-    /// Accepted for old scripts.
-    #[arg(long, hide = true)]
-    pub(crate) componentdir: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -224,6 +249,9 @@ pub(crate) struct Status {
     /// The HTTP interface of the running network.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3569")]
     pub(crate) url: String,
+    /// A secret with the permission network:status, where one is needed.
+    #[arg(long, value_name = "SECRET", env = "MSGFLO_SECRET", hide_env_values = true)]
+    pub(crate) secret: Option<String>,
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -326,7 +354,8 @@ const OLD_NAMES: [(&str, &str); 7] = [
     ("msgflo-participants", "participants"),
 ];
 
-/// Arguments in today's form. The program may be called by an old name, and `msgflo --graph FILE` means `msgflo run`.
+/// Arguments in today's form. The program may be called by an old name, and `msgflo --graph FILE`, or any other option
+/// without a command, means `msgflo run`.
 pub(crate) fn modern(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     let name = arguments.first().map(Path::new).and_then(Path::file_name).unwrap_or_default().to_owned();
@@ -335,9 +364,9 @@ pub(crate) fn modern(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsStr
             join_role_and_file(&mut arguments);
         }
         arguments.insert(1, command.into());
-    } else if arguments.iter().skip(1).any(|argument| argument == "--graph")
-        && arguments.get(1).is_some_and(|first| first.to_string_lossy().starts_with("--"))
-    {
+    } else if arguments.get(1).is_some_and(|first| {
+        first.to_string_lossy().starts_with("--") && first != "--help" && first != "--version"
+    }) {
         arguments.insert(1, "run".into());
     }
     arguments
@@ -379,6 +408,7 @@ mod tests {
             ("msgflo-send-message --queue q", "msgflo-send-message send --queue q"),
             ("msgflo-register-foreign s.yml --role a", "msgflo-register-foreign register --role a:s.yml"),
             ("msgflo --graph a.fbp --broker x", "msgflo run --graph a.fbp --broker x"),
+            ("msgflo --port 3569 --auto-save=true", "msgflo run --port 3569 --auto-save=true"),
             ("msgflo run a.fbp", "msgflo run a.fbp"),
             ("msgflo --help", "msgflo --help"),
         ] {

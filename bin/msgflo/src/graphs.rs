@@ -1,10 +1,12 @@
 //! Reading graphs, and the commands that do nothing else.
 
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use fbp::{Graph, Parsed};
-use msgflo_coordinator::{Choice, Desired, Library};
+use msgflo_coordinator::{Choice, Desired, Library, LibraryOrigin};
 
 use crate::arguments::{Graph as Command, LibraryArguments};
 use crate::located::{Problem, Problems};
@@ -18,14 +20,14 @@ pub(crate) struct Loaded {
 }
 
 /// How a graph is written down.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Format {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
     Fbp,
     Json,
 }
 
 impl Format {
-    fn of(path: &Path) -> Result<Self, Stop> {
+    pub(crate) fn of(path: &Path) -> Result<Self, Stop> {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("fbp") => Ok(Self::Fbp),
             Some("json") => Ok(Self::Json),
@@ -91,22 +93,20 @@ fn problem(diagnostic: &fbp::Diagnostic) -> Problem {
     }
 }
 
-/// The component library for a graph: the one that was named, else the package.json beside the graph or here, else none.
+/// The component library for a graph: the file that was named, else the package.json beside the graph or here, else none; with
+/// the components of the folder that was named, else of one that is there.
 pub(crate) fn library(arguments: &LibraryArguments, graph: &Path) -> Result<Library, Stop> {
     let beside = graph.with_file_name("package.json");
     let candidates = [beside, PathBuf::from("package.json")];
-    let found = arguments.library.as_ref().or_else(|| candidates.iter().find(|path| path.exists()));
-    match found {
-        Some(path) => {
-            Library::load(path).map_err(|error| {
-                let failure = crate::outcome::because(&error);
-                Stop::config(failure.help(
-                    "it is JSON with `components: {name: command}`, at its top level or under `msgflo`",
-                ))
-            })
-        }
-        None => Ok(Library::default()),
-    }
+    let file = arguments.library.clone().or_else(|| candidates.into_iter().find(|path| path.exists()));
+    let folders = ["participants", "components"].map(|name| graph.with_file_name(name));
+    let folder = arguments.componentdir.clone().or_else(|| folders.into_iter().find(|path| path.is_dir()));
+    Library::open(LibraryOrigin { file, folder }).map_err(|error| {
+        let failure = crate::outcome::because(&error);
+        Stop::config(
+            failure.help("it is JSON with `components: {name: command}`, at its top level or under `msgflo`"),
+        )
+    })
 }
 
 /// Which roles are ours to start.
@@ -225,12 +225,20 @@ fn diff(before: &Path, after: &Path, json: bool) -> Outcome {
     Ok(if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Replaces a file as a whole.
 fn write_file(path: &Path, text: &str) -> Result<(), Stop> {
-    let failed = |error: std::io::Error| {
-        Stop::failed(Failure::new(format!("{} cannot be written: {error}", path.display())))
-    };
+    replace(path, text)
+        .map_err(|error| Stop::failed(Failure::new(format!("{} cannot be written: {error}", path.display()))))
+}
+
+/// Replaces a file as a whole: after a crash there is the old one or the new one.
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
     let draft = path.with_extension(format!("draft-{}", std::process::id()));
-    std::fs::write(&draft, text).map_err(failed)?;
-    std::fs::rename(&draft, path).map_err(failed)
+    let mut file = File::create(&draft)?;
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+    let replaced = written.and_then(|()| std::fs::rename(&draft, path));
+    if replaced.is_err() {
+        // What was not finished is of no use to anybody.
+        let _ = std::fs::remove_file(&draft);
+    }
+    replaced
 }

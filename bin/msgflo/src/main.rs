@@ -2,7 +2,14 @@
 
 mod arguments;
 mod broker;
+mod broker_embedded;
+mod broker_embedded_mqtt;
+mod broker_serve;
+mod dlq;
+mod doctor;
 mod graphs;
+mod interface;
+mod jobstats;
 mod located;
 mod messages;
 mod outcome;
@@ -10,9 +17,12 @@ mod participants;
 mod procfile;
 mod register;
 mod run;
+mod save;
 mod scale;
 mod setup;
 mod status;
+mod tail;
+mod test;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -49,12 +59,18 @@ fn main() -> ExitCode {
 async fn execute(command: Command) -> Outcome {
     match command {
         Command::Run(options) => run::run(options).await,
+        Command::Broker(options) => broker_serve::broker(options).await,
         Command::Setup(options) => setup::setup(options).await,
         Command::Graph(command) => graphs::graph(command),
         Command::Status(options) => status::status(options).await,
         Command::Participants(options) => participants::participants(options).await,
         Command::Send(options) => messages::send(options).await,
         Command::Dump(options) => messages::dump(options).await,
+        Command::Tail(options) => tail::tail(options).await,
+        Command::Dlq(command) => dlq::dlq(command).await,
+        Command::Jobstats(options) => jobstats::jobstats(options).await,
+        Command::Doctor(options) => doctor::doctor(options).await,
+        Command::Test(command) => test::test(command).await,
         Command::Register(options) => register::register(options).await,
         Command::Procfile(options) => procfile::procfile(&options),
         Command::Completions { shell } => {

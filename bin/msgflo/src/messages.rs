@@ -56,21 +56,16 @@ pub(crate) async fn dump(arguments: Dump) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(message: &Message, with_headers: bool) -> Result<(), Stop> {
+/// Writes a message: its payload as it is, or everything as a line of JSON.
+pub(crate) fn show(message: &Message, with_headers: bool) -> Result<(), Stop> {
     if !with_headers {
         return write_out(|out| {
             out.write_all(&message.payload)?;
             writeln!(out)
         });
     }
-    let payload =
-        match (serde_json::from_slice::<Value>(&message.payload), std::str::from_utf8(&message.payload)) {
-            (Ok(value), _) => value,
-            (Err(_), Ok(text)) => Value::from(text),
-            (Err(_), Err(_)) => json!({"bytes": message.payload.to_vec()}),
-        };
     print(json!({
-        "payload": payload,
+        "payload": value(&message.payload),
         "content_type": message.content_type,
         "headers": message.headers,
         "timestamp": message.timestamp,
@@ -78,4 +73,13 @@ fn show(message: &Message, with_headers: bool) -> Result<(), Stop> {
         "persistent": message.persistent,
         "redelivered": message.redelivered,
     }))
+}
+
+/// A payload as JSON: what it is if it is JSON, else its text, else its bytes.
+pub(crate) fn value(payload: &[u8]) -> Value {
+    match (serde_json::from_slice::<Value>(payload), std::str::from_utf8(payload)) {
+        (Ok(value), _) => value,
+        (Err(_), Ok(text)) => Value::from(text),
+        (Err(_), Err(_)) => json!({"bytes": payload}),
+    }
 }

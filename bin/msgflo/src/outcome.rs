@@ -58,6 +58,14 @@ impl Stop {
     }
 }
 
+/// What went wrong, on one line.
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said: Vec<_> = self.reports.iter().map(ToString::to_string).collect();
+        f.write_str(&said.join("; "))
+    }
+}
+
 /// An error for a person: what happened, why, and what to do next.
 #[derive(Debug)]
 pub(crate) struct Failure {

@@ -10,7 +10,11 @@ pub(crate) fn procfile(arguments: &Procfile) -> Outcome {
     let loaded = Loaded::read(&arguments.graph, true)?;
     let library = match &arguments.components {
         Some(path) => graphs::library(
-            &crate::arguments::LibraryArguments { library: Some(path.clone()), ignore: vec![] },
+            &crate::arguments::LibraryArguments {
+                library: Some(path.clone()),
+                componentdir: None,
+                ignore: vec![],
+            },
             &arguments.graph,
         )?,
         None => graphs::library(&arguments.library, &arguments.graph)?,

@@ -1,41 +1,45 @@
 //! `msgflo run`: a network, from its graph to its end.
 
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use guv::governor::{self, Governor};
-use msgflo_coordinator::{Coordinator, Desired, Forward, Options};
+use msgflo_coordinator::{Choice, Coordinator, Desired, Forward, Library, Options};
+use msgflo_server::{Editor, Permissions, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::arguments::{Run, Stream};
 use crate::broker::{self, Connected};
 use crate::graphs::{self, Loaded};
-use crate::outcome::{Failure, INTERRUPTED, Outcome, Stop, because};
+use crate::interface::{self, Interface, InterfaceArguments};
+use crate::outcome::{Failure, INTERRUPTED, Outcome, Stop, because, print};
+use crate::save::GraphFile;
 use crate::scale;
 
 pub(crate) async fn run(arguments: Run) -> Outcome {
-    let graph = arguments.graph.as_ref().or(arguments.graph_flag.as_ref());
-    let graph = graph.ok_or_else(|| Stop::config(Failure::new("no graph was named")))?;
-    let loaded = Loaded::read(graph, true)?;
-    let library = graphs::library(&arguments.library, graph)?;
-    let desired = loaded.desired(&library, &graphs::choice(&arguments.only, &arguments.library.ignore))?;
+    let path = arguments.graph.as_deref().or(arguments.graph_flag.as_deref());
+    let loaded = path.map(|path| Loaded::read(path, true)).transpose()?;
+    let library = graphs::library(&arguments.library, path.unwrap_or(Path::new("")))?;
+    let choice = graphs::choice(&arguments.only, &arguments.library.ignore);
+    let desired = match &loaded {
+        Some(loaded) => loaded.desired(&library, &choice)?,
+        None => Desired::default(),
+    };
     let scaling = arguments.scale.as_deref().map(|path| scale::load(path, &desired)).transpose()?;
-    let network = arguments.network.clone().unwrap_or_else(|| name(graph));
-    let listener = listen(arguments.port).await?;
+    let network =
+        arguments.network.clone().unwrap_or_else(|| path.map_or_else(|| "default".to_owned(), name));
+    let editor = editor(&arguments.interface, loaded.as_ref(), library, choice, &network)?;
+    let interface = Interface::open(&arguments.interface).await?;
 
     let state = arguments.state.clone().unwrap_or_else(|| state_folder(&network));
     let patience = Duration::from_secs(arguments.wait_timeout);
-    let connected = broker::connect(arguments.broker.broker.as_deref(), &state, patience).await?;
-    eprintln!(
-        "broker: {} ({})",
-        connected.url,
-        if connected.embedded.is_some() { "embedded, in memory" } else { "yours" }
-    );
+    let connected = broker::connect_all(&arguments.brokers.broker, &state, patience, &network).await?;
+    connected.describe();
 
     let stop = CancellationToken::new();
     let mut coordinator =
@@ -45,15 +49,12 @@ pub(crate) async fn run(arguments: Run) -> Outcome {
         None => None,
     };
     let served = CancellationToken::new();
-    let server = tokio::spawn(serve(
-        listener,
-        &arguments,
-        &network,
-        &coordinator,
-        &connected,
-        governor.as_ref(),
-        served.clone(),
-    )?);
+    let options = Editor { permissions: interface.permissions.clone(), ..editor };
+    let options =
+        server(&network, &coordinator, &connected, governor.as_ref(), options, interface.tls.clone());
+    announce(&interface, &arguments)?;
+    let server = tokio::spawn(serve(interface.listener, options, served.clone()));
+    let pinging = start_ping(&arguments.interface)?;
 
     let interrupted = tokio::select! {
         interrupted = stop_asked() => interrupted?,
@@ -62,6 +63,7 @@ pub(crate) async fn run(arguments: Run) -> Outcome {
             false
         }
     };
+    drop(pinging);
     eprintln!("stopping: participants finish what they have in hand; once more to stop at once");
     stop.cancel();
     tokio::select! {
@@ -70,24 +72,77 @@ pub(crate) async fn run(arguments: Run) -> Outcome {
     }
     served.cancel();
     if let Err(error) = server.await {
-        tracing::warn!(%error, "the HTTP interface did not end well");
+        tracing::warn!(%error, "the interface did not end well");
     }
     connected.broker.close().await?;
     if let Some(embedded) = connected.embedded {
         embedded.shutdown().await;
     }
+    if let Some(embedded) = connected.embedded_mqtt {
+        embedded.shutdown().await;
+    }
     Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
+}
+
+/// What editors find.
+fn editor(
+    arguments: &InterfaceArguments,
+    loaded: Option<&Loaded>,
+    library: Library,
+    choice: Choice,
+    network: &str,
+) -> Result<Editor, Stop> {
+    let saved = loaded.map(GraphFile::of).transpose()?;
+    let (store, graph) = saved.map(|(file, graph)| (Arc::new(file) as Arc<dyn Store>, graph)).unzip();
+    let id = format!("{}/{network}", library.namespace().unwrap_or("default"));
+    Ok(Editor {
+        graph: graph.map(|graph| (id, graph)),
+        library,
+        choice,
+        permissions: Permissions::open(),
+        origins: arguments.allow_origin.clone(),
+        runtime_id: arguments.runtime_id.clone(),
+        store,
+        auto_save: arguments.auto_save,
+    })
+}
+
+fn start_ping(arguments: &InterfaceArguments) -> Result<Option<AbortOnDropHandle<()>>, Stop> {
+    let Some(url) = arguments.ping_url.clone() else { return Ok(None) };
+    let method = arguments.ping_method.to_uppercase().parse().map_err(|_| {
+        Stop::config(Failure::new(format!("`{}` is no method of HTTP", arguments.ping_method)))
+    })?;
+    let every = Duration::from_secs(arguments.ping_interval);
+    Ok(Some(AbortOnDropHandle::new(tokio::spawn(interface::ping(url, method, every)))))
+}
+
+/// Says where the network is reached.
+fn announce(interface: &Interface, arguments: &Run) -> Result<(), Stop> {
+    let (http, socket) = interface.urls().map_err(Stop::internal)?;
+    eprintln!("status: {http}/api/status");
+    if let Some(ide) = &arguments.interface.ide {
+        let mut link = url::Url::parse(ide)
+            .map_err(|error| Stop::config(Failure::new(format!("--ide {ide} is no URL: {error}"))))?;
+        link.set_fragment(Some(&format!("runtime/endpoint?protocol=websocket&address={socket}")));
+        eprintln!("editor: {link}");
+    }
+    if let Some(file) = &arguments.url_file {
+        std::fs::write(file, format!("{http}\n")).map_err(|error| {
+            Stop::failed(Failure::new(format!("{} cannot be written: {error}", file.display())))
+        })?;
+    }
+    // The one line of data: scripts that start us wait for it.
+    print(socket)
 }
 
 /// What the coordinator needs to know; also for `setup`.
 pub(crate) fn options(connected: &Connected, desired: Desired, forward: &[Stream]) -> Result<Options, Stop> {
     let program = std::env::current_exe().map_err(Stop::internal)?;
     let programs = program.parent().map(Path::to_owned).into_iter().collect();
-    let url = connected.url.expose().to_string();
     Ok(Options {
         broker: connected.broker.clone(),
         desired,
-        environment: [("MSGFLO_BROKER".to_owned(), url)].into(),
+        environment: connected.environment(),
         programs,
         forward: Forward {
             stdout: forward.contains(&Stream::Stdout),
@@ -110,13 +165,6 @@ pub(crate) fn state_folder(network: &str) -> PathBuf {
     base.unwrap_or_else(std::env::temp_dir).join("msgflo").join(network)
 }
 
-async fn listen(port: u16) -> Result<TcpListener, Stop> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(|error| {
-        let failure = Failure::new(format!("port {port} of 127.0.0.1 cannot be used: {error}"));
-        Stop::failed(failure.help("another network may be running; say --port 0 for any free port"))
-    })
-}
-
 async fn start_governor(
     config: guv::Config,
     coordinator: &Coordinator,
@@ -136,38 +184,32 @@ async fn start_governor(
         .map_err(|error| Stop::config(because(&error)))
 }
 
-/// Serves the HTTP interface, and says where it is.
-fn serve(
-    listener: TcpListener,
-    arguments: &Run,
+fn server(
     network: &str,
     coordinator: &Coordinator,
     connected: &Connected,
     governor: Option<&governor::Handle>,
-    token: CancellationToken,
-) -> Result<impl Future<Output = ()> + Send + use<>, Stop> {
-    let address = listener.local_addr().map_err(Stop::internal)?;
-    eprintln!("status: http://{address}/api/status");
-    if let Some(file) = &arguments.url_file {
-        std::fs::write(file, format!("http://{address}\n")).map_err(|error| {
-            Stop::failed(Failure::new(format!("{} cannot be written: {error}", file.display())))
-        })?;
-    }
+    editor: Editor,
+    tls: Option<msgflo_server::Tls>,
+) -> msgflo_server::Options {
     let scaling = governor.cloned().map(|governor| {
         let snapshot = move || serde_json::to_value(&*governor.snapshot()).unwrap_or_default();
         Arc::new(snapshot) as Arc<dyn Fn() -> serde_json::Value + Send + Sync>
     });
-    let options = msgflo_server::Options {
+    msgflo_server::Options {
         network: network.to_owned(),
         broker: connected.broker.address(),
         coordinator: coordinator.handle(),
         scaling,
-    };
-    Ok(async move {
-        if let Err(error) = msgflo_server::serve(listener, options, token).await {
-            tracing::error!(%error, "the HTTP interface has ended");
-        }
-    })
+        editor,
+        tls,
+    }
+}
+
+async fn serve(listener: TcpListener, options: msgflo_server::Options, token: CancellationToken) {
+    if let Err(error) = msgflo_server::serve(listener, options, token).await {
+        tracing::error!(%error, "the interface has ended");
+    }
 }
 
 /// Resolves when we are asked to stop. Whether by Ctrl-C.

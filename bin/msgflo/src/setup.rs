@@ -44,7 +44,7 @@ pub(crate) async fn setup(arguments: Setup) -> Outcome {
 
 fn is_binding(loaded: &Loaded, role: &Role) -> bool {
     let process = loaded.parsed.graph.processes.get(role.as_str());
-    process.is_some_and(|process| matches!(process.component.as_str(), "msgflo/RoundRobin" | "msgflo/PubSub"))
+    process.is_some_and(|process| msgflo_coordinator::is_binding(process.component.as_str()))
 }
 
 /// Binds queues called `role.PORT`.

@@ -13,22 +13,31 @@ use crate::outcome::{Failure, Outcome, Stop, because, print_json, write_out};
 const DEADLINE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn status(arguments: Status) -> Outcome {
-    let url = format!("{}/api/status", arguments.url.trim_end_matches('/'));
-    let away = |error: reqwest::Error| {
-        let message = format!("no network answers at {}: {}", arguments.url, because(&error));
-        Stop::failed(
-            Failure::new(message).help("is `msgflo run` running? it prints its URL; say it with --url"),
-        )
-    };
-    let client = reqwest::Client::builder().timeout(DEADLINE).build().map_err(away)?;
-    let answer = client.get(url).send().await.and_then(reqwest::Response::error_for_status).map_err(away)?;
-    let status: Value = answer.json().await.map_err(away)?;
+    let status = fetch(&arguments.url, arguments.secret.as_deref()).await?;
     if arguments.json {
         print_json(&status)?;
     } else {
         write_out(|out| out.write_all(table(&status).as_bytes()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the network at `base` says of itself.
+pub(crate) async fn fetch(base: &str, secret: Option<&str>) -> Result<Value, Stop> {
+    let url = format!("{}/api/status", base.trim_end_matches('/'));
+    let away = |error: reqwest::Error| {
+        let message = format!("no network answers at {base}: {}", because(&error));
+        Stop::failed(
+            Failure::new(message).help("is `msgflo run` running? it prints its URL; say it with --url"),
+        )
+    };
+    let client = reqwest::Client::builder().timeout(DEADLINE).build().map_err(away)?;
+    let mut request = client.get(url);
+    if let Some(secret) = secret {
+        request = request.bearer_auth(secret);
+    }
+    let answer = request.send().await.and_then(reqwest::Response::error_for_status).map_err(away)?;
+    answer.json().await.map_err(away)
 }
 
 /// The status for people.
@@ -72,6 +81,9 @@ fn table(status: &Value) -> String {
     }
     align(&mut text, &rows);
     for node in list(&status["nodes"]) {
+        if let Some(reason) = node["reason"].as_str() {
+            let _ = writeln!(text, "\n{} is {}: {reason}", word(&node["role"]), word(&node["state"]));
+        }
         let exit = &node["process"]["last_exit"];
         if let Some(how) = exit["status"].as_str() {
             let _ = writeln!(text, "\n{} ended last with {how}:", word(&node["role"]));

@@ -13,6 +13,30 @@ const AMQPLIB: &str =
 const PIKA: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/msgflo-broker/tests/clients/pika_client.py");
 
+const CELERY: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../crates/msgflo-broker/tests/clients/celery_jobs.py");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn celery_on_rabbitmq() {
+    succeeds(Peers::installed().python_script(CELERY), &virtual_host().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn celery_on_the_embedded_broker() {
+    succeeds_on_the_embedded_broker(Peers::installed().python_script(CELERY)).await;
+}
+
+/// py-amqp's own integration tests, unmodified, but for those that need its authors' certificates.
+#[tokio::test(flavor = "multi_thread")]
+async fn py_amqps_suite_on_the_embedded_broker() {
+    let options = Options { listen: ([127, 0, 0, 1], 0).into(), ..Options::default() };
+    let broker = Server::start(options).await.expect("the embedded broker starts");
+    let mut suite = Peers::installed().py_amqp_suite();
+    suite.env("RABBITMQ_HOST", "127.0.0.1").env("RABBITMQ_5672_TCP", broker.addr().port().to_string());
+    succeeds(suite, &broker.url()).await;
+    broker.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn amqplib_on_rabbitmq() {
     succeeds(Peers::installed().node_script(AMQPLIB), &virtual_host().await).await;

@@ -3,15 +3,14 @@
 use std::time::{Duration, Instant};
 
 use e2e::{Network, Programs, virtual_host};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use msgflo_core::{Client, InportOptions, Message, Participant, Port, Transport};
 use msgflo_transports::Amqp;
-use serde_json::{Value, json};
-use tokio::net::TcpStream;
+use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Message as Frame;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::editor::Editor;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const REWIRES: usize = 200;
@@ -20,42 +19,6 @@ const PER_SECOND: u32 = 1000;
 const PACE: Duration = Duration::from_millis(25);
 /// Roles that edges come and go to.
 const OTHERS: usize = 5;
-
-/// An editor that is connected.
-struct Editor {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    graph: String,
-    asked: usize,
-}
-
-impl Editor {
-    async fn connect(network: &Network) -> Self {
-        let (socket, _) = connect_async(network.socket()).await.expect("the network takes editors");
-        let mut editor = Self { socket, graph: String::new(), asked: 0 };
-        let runtime = editor.ask("runtime", "getruntime", json!({})).await;
-        editor.graph = runtime["payload"]["graph"].as_str().expect("it has a main graph").to_owned();
-        editor
-    }
-
-    /// Asks, and waits for the answer.
-    async fn ask(&mut self, protocol: &str, command: &str, mut payload: Value) -> Value {
-        self.asked += 1;
-        payload["graph"] = self.graph.as_str().into();
-        let request =
-            json!({"protocol": protocol, "command": command, "payload": payload, "requestId": self.asked});
-        self.socket.send(Frame::text(request.to_string())).await.expect("the request is sent");
-        loop {
-            let frame = timeout(PATIENCE, self.socket.next()).await.expect("an answer comes");
-            let frame = frame.expect("the connection stays").expect("it is well");
-            let Ok(text) = frame.to_text() else { continue };
-            let Ok(message) = serde_json::from_str::<Value>(text) else { continue };
-            if message["responseTo"] == self.asked {
-                assert_ne!(message["command"], "error", "{request}: {message}");
-                return message;
-            }
-        }
-    }
-}
 
 fn participant(role: &str, port: &str, is_sink: bool) -> Participant {
     let mut participant = Participant::new(format!("{role}-1"), role, "live/Any");

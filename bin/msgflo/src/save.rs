@@ -1,0 +1,120 @@
+//! The file of a graph that is edited while it runs.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use fbp::{Comment, Graph, Loss};
+use msgflo_server::Store;
+
+use crate::graphs::{Format, Loaded, replace};
+use crate::outcome::Stop;
+
+/// Saves a graph in the form in which it was read, with the comments of those parts that are still there.
+#[derive(Debug)]
+pub(crate) struct GraphFile {
+    path: PathBuf,
+    format: Format,
+    comments: Vec<Comment>,
+    /// The graph as the file has it. A graph that is the same is not written, so that nobody's layout is changed for nothing.
+    saved: Mutex<Graph>,
+}
+
+impl GraphFile {
+    /// The file from which a graph was read, and the graph as editors see it.
+    pub(crate) fn of(loaded: &Loaded) -> Result<(Self, Graph), Stop> {
+        let mut graph = loaded.parsed.graph.clone();
+        let format = Format::of(&loaded.path)?;
+        if format == Format::Fbp {
+            // Read with the case in which it is written, which is kept; but `out` and `OUT` mean the same port.
+            graph.case_sensitive = false;
+        }
+        let file = Self {
+            path: loaded.path.clone(),
+            format,
+            comments: loaded.parsed.comments.clone(),
+            saved: Mutex::new(graph.clone()),
+        };
+        Ok((file, graph))
+    }
+
+    fn text(&self, graph: &Graph) -> (String, Vec<String>) {
+        match self.format {
+            Format::Json => (fbp::to_json(graph), Vec::new()),
+            Format::Fbp => {
+                let as_written = Graph { case_sensitive: true, ..graph.clone() };
+                let printed = fbp::print_with_comments(&as_written, &self.comments);
+                // That case counts need not be written, since it does not.
+                let lost = printed.lost.iter().filter(|loss| !matches!(loss, Loss::CaseSensitive));
+                (printed.text, lost.map(ToString::to_string).collect())
+            }
+        }
+    }
+}
+
+impl Store for GraphFile {
+    fn save(&self, graph: &Graph) -> Result<Vec<String>, String> {
+        let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
+        if *saved == *graph {
+            return Ok(Vec::new());
+        }
+        let (text, lost) = self.text(graph);
+        replace(&self.path, &text).map_err(|error| format!("{}: {error}", self.path.display()))?;
+        *saved = graph.clone();
+        Ok(lost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn opened(folder: &Path, name: &str, text: &str) -> (PathBuf, GraphFile, Graph) {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        let (file, graph) = GraphFile::of(&Loaded::read(&path, true).unwrap()).unwrap();
+        (path, file, graph)
+    }
+
+    #[test]
+    fn comments_and_case_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "# what comes in\nweb(ir/Http) RESIZE -> IN resize(ir/Resize)\n# and goes out\nresize OUT -> IN store(ir/Store)\n";
+        let (path, file, mut graph) = opened(folder.path(), "service.fbp", text);
+        graph.add_node("log".into(), fbp::Process::new("ir/Log")).unwrap();
+        assert_eq!(file.save(&graph), Ok(vec![]));
+        let saved = std::fs::read_to_string(&path).unwrap();
+        for kept in ["# what comes in", "# and goes out", "RESIZE -> IN", "log(ir/Log)"] {
+            assert!(saved.contains(kept), "{kept}: {saved}");
+        }
+        graph.remove_node(&"web".into()).unwrap();
+        assert_eq!(file.save(&graph), Ok(vec![]));
+        let (_, again) = GraphFile::of(&Loaded::read(&path, true).unwrap()).unwrap();
+        assert_eq!(again, graph);
+    }
+
+    #[test]
+    fn nothing_is_written_where_nothing_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "a(A)   OUT   ->   IN b(B)";
+        let (path, file, graph) = opened(folder.path(), "g.fbp", text);
+        assert_eq!(file.save(&graph), Ok(vec![]));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn what_fbp_cannot_hold_is_said_and_json_holds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text, lost) in [
+            ("g.fbp", "a(A)", 1),
+            ("g.json", r#"{"processes": {"a": {"component": "A"}}, "connections": []}"#, 0),
+        ] {
+            let (path, file, mut graph) = opened(folder.path(), name, text);
+            let metadata = serde_json::json!({"x": -40}).as_object().unwrap().clone();
+            graph.change_node(&"a".into(), metadata).unwrap();
+            assert_eq!(file.save(&graph).unwrap().len(), lost, "{name}");
+            assert!(Loaded::read(&path, true).is_ok());
+        }
+    }
+}

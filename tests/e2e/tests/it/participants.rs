@@ -1,0 +1,90 @@
+//! Participants in all languages, ours and those of others, each on every broker that it speaks to.
+
+use e2e::{Mosquitto, Peers, Programs, virtual_host};
+use msgflo_conformance::participant::{Allowances, repeats};
+use msgflo_core::{BrokerOptions, Registry};
+use msgflo_transports::{Amqp, Mqtt};
+use tokio::process::Command;
+
+const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/python");
+const PYPI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/mqtt/repeat_pypi.py");
+const ROLE: &str = "repeat";
+
+fn rust() -> (Command, Allowances) {
+    let mut command = Command::new(Programs::build().path("msgflo-repeat"));
+    command.args(["--role", ROLE]);
+    (command, Allowances::default())
+}
+
+fn python() -> (Command, Allowances) {
+    let mut command = Command::new(Peers::installed().python);
+    command.arg(format!("{SDK}/examples/repeat.py")).arg(ROLE).env("PYTHONPATH", SDK);
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    (command, Allowances::default())
+}
+
+/// `msgflo-nodejs` of npm, unmodified.
+fn node() -> (Command, Allowances) {
+    let mut command = Command::new("sh");
+    let line = Peers::installed().node_participant().replace("#ROLE", ROLE);
+    // The program itself is to get the signal.
+    command.args(["-c", &line.replacen("NODE_PATH=", "exec env NODE_PATH=", 1)]);
+    (command, Allowances { only_json: true, ends_by_signal: true, ..Allowances::default() })
+}
+
+/// `msgflo` of PyPI, unmodified; its AMQP side is for Python 2 only.
+fn pypi() -> (Command, Allowances) {
+    let mut command = Command::new(Peers::installed().python);
+    command.args([PYPI, ROLE]);
+    let allowances =
+        Allowances { only_json: true, ends_by_signal: true, fixed_period: true, one_at_a_time: true };
+    (command, allowances)
+}
+
+async fn check(url: &str, (command, allowances): (Command, Allowances)) {
+    let registry = Registry::default().with(Amqp).with(Mqtt);
+    let address = url.parse().expect("a URL");
+    let transport = registry.transport(&address).expect("its scheme is spoken");
+    let broker = transport.broker(&address, BrokerOptions::default()).await.expect("the broker is there");
+    repeats(broker, url, ROLE, command, allowances).await;
+}
+
+async fn on_rabbitmq(participant: (Command, Allowances)) {
+    check(&virtual_host().await, participant).await;
+}
+
+async fn on_the_embedded_broker(participant: (Command, Allowances)) {
+    let options = msgflo_broker::Options { listen: ([127, 0, 0, 1], 0).into(), ..Default::default() };
+    let broker = msgflo_broker::Server::start(options).await.expect("the embedded broker starts");
+    check(&broker.url().to_string(), participant).await;
+    broker.shutdown().await;
+}
+
+async fn on_mosquitto(participant: (Command, Allowances)) {
+    check(&Mosquitto::start().url(), participant).await;
+}
+
+async fn on_the_embedded_mqtt_broker(participant: (Command, Allowances)) {
+    let options = msgflo_mqtt_broker::Options { listen: ([127, 0, 0, 1], 0).into(), ..Default::default() };
+    let broker = msgflo_mqtt_broker::Server::start(options).await.expect("the embedded broker starts");
+    check(&broker.url(), participant).await;
+    broker.shutdown().await;
+}
+
+macro_rules! participants {
+    ($($participant:ident: $($broker:ident),+;)+) => {
+        $(mod $participant {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $broker() {
+                super::$broker(super::$participant()).await;
+            })+
+        })+
+    };
+}
+
+participants! {
+    rust: on_rabbitmq, on_the_embedded_broker, on_mosquitto, on_the_embedded_mqtt_broker;
+    python: on_rabbitmq, on_the_embedded_broker, on_mosquitto, on_the_embedded_mqtt_broker;
+    node: on_rabbitmq, on_the_embedded_broker, on_mosquitto, on_the_embedded_mqtt_broker;
+    pypi: on_mosquitto, on_the_embedded_mqtt_broker;
+}
