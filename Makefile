@@ -6,10 +6,11 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Passed on to what is run: `make demo ARGS='--images 500'`.
 ARGS ?=
 
-.PHONY: help demo run build test lint bench
+.PHONY: help demo demo-iot run build test lint bench
 
 help:
 	@echo 'make demo    3,000 photographs through the example service, with 0 to 25 workers; ends with a summary'
+	@echo 'make demo-iot a sensor and a display on MQTT, wired while they run; needs Python 3 with venv'
 	@echo 'make run     the example service, until Ctrl-C; prints its address'
 	@echo 'make test    every test; installs and starts what they need, or says what is missing'
 	@echo 'make lint    format, compiler and clippy warnings, licences of dependencies'
@@ -21,6 +22,10 @@ build:
 
 demo: build
 	$(TARGET)/release/imageresize demo $(ARGS)
+
+demo-iot:
+	$(CARGO) build --release --package msgflo-cli --package thermometer
+	$(TARGET)/release/thermometer demo $(ARGS)
 
 run: build
 	$(TARGET)/release/msgflo run examples/imageresize/service.fbp --scale examples/imageresize/autoscale.guv.yaml $(ARGS)

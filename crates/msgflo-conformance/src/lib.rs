@@ -25,6 +25,7 @@ pub mod discovery;
 mod inbox;
 pub mod messages;
 pub mod mqtt;
+pub mod participant;
 pub mod ports;
 mod proxy;
 pub mod reconnection;

@@ -1,0 +1,5 @@
+"""As the command `msgflo-python`."""
+
+from .runner import main
+
+main()
