@@ -140,6 +140,108 @@ async fn messages_in_rabbitmq_become_dynos_at_heroku() {
 }
 
 #[tokio::test]
+async fn killed_in_the_middle_of_a_change_it_neither_repeats_nor_undoes_it() {
+    let scene = Scene::set("killed", 1000).await;
+    // The platform takes the change, and answers too late.
+    let answer = ResponseTemplate::new(200).set_body_json(json!([])).set_delay(PATIENCE);
+    Mock::given(method("PATCH")).respond_with(answer).mount(&scene.heroku).await;
+    let mut child = scene.command(&["--no-history"]).spawn().unwrap();
+    let taken = async {
+        while scene.patches().await == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, taken).await.expect("a change");
+    child.kill().await.unwrap();
+
+    scene.heroku.reset().await;
+    let formation = json!([{"type": "resize", "quantity": 25}]);
+    let answer = ResponseTemplate::new(200).set_body_json(formation);
+    Mock::given(method("GET")).respond_with(answer).mount(&scene.heroku).await;
+    let mut child = scene.command(&["--json", "--no-history"]).stdout(Stdio::piped()).spawn().unwrap();
+    let record = decision(&mut child, |record| record["cycle"] == 3).await;
+    assert_eq!(record["outcome"]["kind"], "unchanged", "{record}");
+    assert_eq!(scene.patches().await, 0);
+    signal(&child, "-TERM");
+    assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_change_of_the_file_takes_effect_without_a_signal() {
+    let scene = Scene::set("changed", 1000).await;
+    let mut child = scene.command(&["--json", "--dry-run"]).stdout(Stdio::piped()).spawn().unwrap();
+    decision(&mut child, |record| record["outcome"]["workers"] == 25).await;
+    let file = scene.place.path().join("autoscale.guv.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    // As an editor does it: a new file in the place of the old one.
+    std::fs::write(file.with_extension("new"), text.replace("max: 25", "max: 7")).unwrap();
+    std::fs::rename(file.with_extension("new"), &file).unwrap();
+    decision(&mut child, |record| record["outcome"]["workers"] == 7).await;
+    signal(&child, "-TERM");
+    assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn of_two_with_one_lock_one_governs() {
+    let scene = Scene::set("lock", 1000).await;
+    let flags = ["--json", "--dry-run", "--lock", "guv.lock"];
+    let mut first = scene.command(&flags).stdout(Stdio::piped()).spawn().unwrap();
+    decision(&mut first, |record| record["outcome"]["workers"] == 25).await;
+    let mut command = scene.command(&flags);
+    let mut second = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(second.stderr.take().expect("it is piped")).lines();
+    let waiting = async {
+        while let Some(line) = said.next_line().await.unwrap() {
+            if line.contains("another guv governs") {
+                return;
+            }
+        }
+        panic!("it has ended")
+    };
+    timeout(PATIENCE, waiting).await.expect("it says so");
+    // However the first one ends.
+    first.kill().await.unwrap();
+    decision(&mut second, |record| record["outcome"]["workers"] == 25).await;
+    signal(&second, "-TERM");
+    assert_eq!(timeout(PATIENCE, second.wait()).await.expect("it ends").unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn its_interface_is_served_on_request() {
+    let scene = Scene::set("listen", 1000).await;
+    let mut command = scene.command(&["--dry-run", "--no-history", "--listen", "127.0.0.1:0"]);
+    let mut child = command.env("GUV_TOKEN", "t0ken").stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let address = async {
+        loop {
+            let line = said.next_line().await.unwrap().expect("it has ended");
+            if let Some((_, address)) = line.split_once("listening on ") {
+                return address.to_owned();
+            }
+        }
+    };
+    let address = timeout(PATIENCE, address).await.expect("it says where");
+    // Every client wants a TLS provider, though this one uses none; another test may have installed it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::new();
+    let metrics = async {
+        loop {
+            let request = client.get(format!("{address}/metrics")).bearer_auth("t0ken");
+            let text = request.send().await.unwrap().text().await.unwrap();
+            if text.contains("guv_target_workers{app=\"local\",role=\"resize\"} 25") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, metrics).await.expect("its metrics");
+    let refused = client.get(format!("{address}/metrics")).send().await.unwrap();
+    assert_eq!(refused.status(), 401);
+    signal(&child, "-TERM");
+    assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_dry_run_shows_the_plan_and_touches_nothing() {
     let scene = Scene::set("dry", 1000).await;
     let mut child = scene.command(&["--json", "--dry-run"]).stdout(Stdio::piped()).spawn().unwrap();

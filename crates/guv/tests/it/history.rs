@@ -58,7 +58,7 @@ async fn every_record_comes_back_as_it_was() {
     assert!(changes.iter().all(|record| record.decision.target.is_some()) && changes.len() >= 3);
     let one = read(&history, &Query { role: Some(Role::new("work")), limit: 1, ..all() });
     let work = || expected.iter().filter(|record| record.role.as_str() == "work");
-    assert_eq!(one, [work().last().unwrap().clone()]);
+    assert_eq!(one, [work().next_back().unwrap().clone()]);
     let second = work().nth(1).unwrap();
     let reader = history.reader().unwrap();
     let found = reader.at(&Role::new("work"), second.at + Duration::from_secs(1)).unwrap();
