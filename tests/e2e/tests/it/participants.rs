@@ -1,5 +1,7 @@
 //! Participants in all languages, ours and those of others, each on every broker that it speaks to.
 
+use std::sync::OnceLock;
+
 use e2e::{Mosquitto, Peers, Programs, virtual_host};
 use msgflo_conformance::participant::{Allowances, repeats};
 use msgflo_core::{BrokerOptions, Registry};
@@ -30,6 +32,34 @@ fn node() -> (Command, Allowances) {
     // The program itself is to get the signal.
     command.args(["-c", &line.replacen("NODE_PATH=", "exec env NODE_PATH=", 1)]);
     (command, Allowances { only_json: true, ends_by_signal: true, ..Allowances::default() })
+}
+
+/// Our SDK for Node, compiled here from its TypeScript.
+fn typescript() -> (Command, Allowances) {
+    const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/node");
+    static BUILT: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let peers = Peers::installed();
+    let built = BUILT.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let at = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink(&peers.node_modules, at("node_modules")).expect("a link is made");
+        for name in ["src", "examples", "package.json", "tsconfig.json"] {
+            let copied = std::process::Command::new("cp")
+                .arg("-r")
+                .arg(format!("{SDK}/{name}"))
+                .arg(at(name))
+                .status();
+            assert!(copied.expect("`cp` starts").success(), "{name} is copied");
+        }
+        let mut compiler = std::process::Command::new(&peers.node);
+        compiler.arg(peers.node_modules.join("typescript/bin/tsc")).current_dir(folder.path());
+        let output = compiler.output().expect("the compiler starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        folder
+    });
+    let mut command = Command::new(&peers.node);
+    command.arg(built.path().join("examples/repeat.mjs")).arg(ROLE);
+    (command, Allowances::default())
 }
 
 /// `msgflo` of PyPI, unmodified; its AMQP side is for Python 2 only.
@@ -85,6 +115,7 @@ macro_rules! participants {
 participants! {
     rust: on_rabbitmq, on_the_embedded_broker, on_mosquitto, on_the_embedded_mqtt_broker;
     python: on_rabbitmq, on_the_embedded_broker, on_mosquitto, on_the_embedded_mqtt_broker;
+    typescript: on_rabbitmq, on_the_embedded_broker, on_mosquitto, on_the_embedded_mqtt_broker;
     node: on_rabbitmq, on_the_embedded_broker, on_mosquitto, on_the_embedded_mqtt_broker;
     pypi: on_mosquitto, on_the_embedded_mqtt_broker;
 }
