@@ -80,6 +80,7 @@ pub mod tools;
 mod actuator;
 mod record;
 mod registry;
+mod shell;
 mod source;
 
 pub use actuator::{Actuator, ActuatorError, Change, Quota};

@@ -1,20 +1,25 @@
 //! Heroku: the formation of an app, by the Platform API.
 //!
 //! `GET` and `PATCH /apps/{app}/formation`, version 3. All changes of an app go out in one request, which Heroku
-//! accepts or refuses as a whole. Counting costs one of the 4,500 requests per hour of an account, too.
+//! accepts or refuses as a whole. Counting costs one of the 4,500 requests per hour of an account, too; each answer
+//! says how many are left.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use guv_model::{AppName, RoleConfig, WorkerCount};
-use reqwest::header::{ACCEPT, RETRY_AFTER};
+use reqwest::header::ACCEPT;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 use url::Url;
 
-use crate::{Actuator, ActuatorError, Answers, Change};
+use super::failure::{Failure, Refusal, retry_after};
+use crate::{Actuator, ActuatorError, Answers, Change, Quota};
+
+const KIND: &str = "heroku";
 
 /// The public address of the API.
 const ADDRESS: &str = "https://api.heroku.com/";
@@ -24,14 +29,19 @@ const VERSION: &str = "application/vnd.heroku+json; version=3";
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long to leave the account alone when it has used up its requests and no time is told: one request a
-/// minute is given back.
-const EXHAUSTED: Duration = Duration::from_secs(60);
+/// How long it takes until an account is given back one of its 4,500 requests per hour.
+const PER_REQUEST: Duration = Duration::from_millis(800);
+
+/// What to do about credentials, and about an app that is not there.
+const HINTS: [&str; 2] =
+    ["check `apikey:` or HEROKU_API_KEY, and that it may change the app", "check `app:` or GUV_APP"];
 
 /// Changes the formation of Heroku apps.
 pub struct Heroku {
     http: reqwest::Client,
     address: Url,
+    /// Requests that an app's account has left, as the last answer said.
+    remaining: Mutex<HashMap<AppName, u32>>,
 }
 
 /// A process type of a formation.
@@ -40,24 +50,6 @@ struct Process {
     #[serde(rename = "type")]
     name: String,
     quantity: u32,
-}
-
-/// The body of a refusal.
-#[derive(Default, Deserialize)]
-struct Refusal {
-    #[serde(default)]
-    id: String,
-    #[serde(default)]
-    message: String,
-    limit: Option<u32>,
-}
-
-/// Why a request came to nothing; it fails for every role in it, so it can be cloned.
-#[derive(Clone)]
-enum Failure {
-    Retry { what: String, after: Option<Duration> },
-    Limit { limit: u32, what: String },
-    Fatal(String),
 }
 
 impl Heroku {
@@ -69,13 +61,13 @@ impl Heroku {
         Self::at(Url::parse(ADDRESS).expect("the address is a URL"))
     }
 
-    /// The same with the API at another address, which ends with a slash.
+    /// The same with the API at another address; a role's own (`url:` in `actuator:`) wins.
     ///
     /// # Errors
     /// As for [`Heroku::new`].
     pub fn at(address: Url) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).user_agent("guv").build()?;
-        Ok(Self { http, address })
+        Ok(Self { http, address, remaining: Mutex::default() })
     }
 
     /// A request about the formation of the app of these roles, which all have one and a key.
@@ -85,52 +77,61 @@ impl Heroku {
         app: Option<&AppName>,
         role: Option<&RoleConfig>,
     ) -> Option<RequestBuilder> {
-        let key = role?.api_key.as_ref()?;
-        let mut url = self.address.clone();
+        let role = role?;
+        let key = role.api_key.as_ref()?;
+        let own = role.actuator.as_ref().and_then(|part| part.url("url")).map(|url| url.reveal());
+        let mut url = own.unwrap_or(&self.address).clone();
         url.path_segments_mut().ok()?.pop_if_empty().extend(["apps", app?.as_str(), "formation"]);
         Some(self.http.request(method, url).bearer_auth(key.reveal()).header(ACCEPT, VERSION))
     }
-}
 
-/// Sends a request; a refusal becomes what it means.
-async fn send(request: Option<RequestBuilder>) -> Result<Response, Failure> {
-    let request = request.ok_or_else(|| Failure::Fatal("the role has no app or no key".to_owned()))?;
-    let response = request.send().await.map_err(away)?;
-    let status = response.status();
-    if status.is_success() {
-        return Ok(response);
+    /// Sends a request; a refusal becomes what it means.
+    async fn send(
+        &self,
+        app: Option<&AppName>,
+        request: Option<RequestBuilder>,
+    ) -> Result<Response, Failure> {
+        let request = request.ok_or_else(|| Failure::Fatal("the role has no app or no key".to_owned()))?;
+        let response = request.send().await.map_err(away)?;
+        if let (Some(app), Some(remaining)) = (app, remaining(&response)) {
+            self.quotas().insert(app.clone(), remaining);
+        }
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let after = retry_after(response.headers());
+        // Not every refusal has a body in Heroku's format; what is missing stays empty.
+        let Refusal { id, message, limit } = response.json().await.unwrap_or_default();
+        let what = format!("Heroku answers {status}: {message}");
+        Err(match (status, limit) {
+            (StatusCode::UNPROCESSABLE_ENTITY, Some(limit)) if id == "cannot_run_above_limit" => {
+                Failure::Limit { limit, what }
+            }
+            _ => Failure::by_status(status, after, what, HINTS),
+        })
     }
-    let after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    // Not every refusal has a body in Heroku's format; what is missing stays empty.
-    let refusal: Refusal = response.json().await.unwrap_or_default();
-    let Refusal { id, message, limit } = refusal;
-    let what = format!("Heroku answers {status}: {message}");
-    Err(match (status, limit) {
-        (StatusCode::UNPROCESSABLE_ENTITY, Some(limit)) if id == "cannot_run_above_limit" => {
-            Failure::Limit { limit, what }
-        }
-        (StatusCode::TOO_MANY_REQUESTS, _) => {
-            Failure::Retry { what, after: Some(after.map_or(EXHAUSTED, Duration::from_secs)) }
-        }
-        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => Failure::Fatal(format!(
-            "{what}; check `apikey:` or HEROKU_API_KEY, and that it may change the app"
-        )),
-        (StatusCode::NOT_FOUND, _) => Failure::Fatal(format!("{what}; check `app:` or GUV_APP")),
-        (status, _) if status.is_server_error() => {
-            Failure::Retry { what, after: after.map(Duration::from_secs) }
-        }
-        _ => Failure::Fatal(what),
-    })
+
+    fn quotas(&self) -> std::sync::MutexGuard<'_, HashMap<AppName, u32>> {
+        self.remaining.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn away(error: reqwest::Error) -> Failure {
-    let error = crate::record::with_causes(&error.without_url());
-    Failure::Retry { what: format!("Heroku cannot be reached: {error}"), after: None }
+    Failure::away("Heroku", error)
+}
+
+/// The requests that the account has left.
+fn remaining(response: &Response) -> Option<u32> {
+    response.headers().get("ratelimit-remaining")?.to_str().ok()?.parse().ok()
 }
 
 #[async_trait]
 impl Actuator for Heroku {
     fn accepts(&self, role: &RoleConfig) -> Result<(), String> {
+        if let Some(other) = role.actuator.as_ref().filter(|part| part.kind() != KIND) {
+            return Err(format!("the role asks for `actuator: {}`", other.kind()));
+        }
         match (&role.app, &role.api_key) {
             (None, _) => Err("it has no app; set `app:` or GUV_APP".to_owned()),
             (_, None) => Err("it has no key; set `apikey:` or HEROKU_API_KEY".to_owned()),
@@ -144,7 +145,7 @@ impl Actuator for Heroku {
         roles: &[&RoleConfig],
     ) -> Answers<WorkerCount, ActuatorError> {
         let request = self.request(Method::GET, app, roles.first().copied());
-        let formation = match send(request).await {
+        let formation = match self.send(app, request).await {
             Ok(response) => response.json::<Vec<Process>>().await.map_err(away),
             Err(failure) => Err(failure),
         };
@@ -170,7 +171,7 @@ impl Actuator for Heroku {
             .collect();
         let request = self.request(Method::PATCH, app, changes.first().map(|change| change.role));
         let request = request.map(|request| request.json(&json!({ "updates": updates })));
-        let outcome = send(request).await.map(|_| ());
+        let outcome = self.send(app, request).await.map(drop);
         let over = |limit: u32| changes.iter().any(|change| change.target > limit);
         let answer = |change: &Change<'_>| match &outcome {
             Ok(()) => Ok(()),
@@ -182,14 +183,9 @@ impl Actuator for Heroku {
         };
         changes.iter().map(|change| (change.role.role.clone(), answer(change))).collect()
     }
-}
 
-impl From<Failure> for ActuatorError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Retry { what, after } => Self::Retry { what, after, source: None },
-            Failure::Limit { limit, what } => Self::Limit { limit, what },
-            Failure::Fatal(what) => Self::fatal(what),
-        }
+    fn quota(&self, app: Option<&AppName>) -> Option<Quota> {
+        let remaining = self.quotas().get(app?).copied()?;
+        Some(Quota { remaining, per_request: PER_REQUEST })
     }
 }

@@ -1,0 +1,230 @@
+//! Which processes of one kind there are to be, and which state each is in. Pure: it says what to do and is told what
+//! happened.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use guv_model::WorkerCount;
+
+/// A process that lived this long did not fail to start: it is started again at once.
+const STABLE: Duration = Duration::from_secs(5);
+/// The pause after the first of several failures in a row, doubled with each further one, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// The number of a process among those of its kind, from 1; reused when free.
+pub(super) type Number = u32;
+
+/// The state of one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Will be started. Entered when one more is wanted, and after an exit that nobody asked for; left at `at`.
+    Waiting { at: Instant },
+    /// Runs. Left by its exit, or when it is one too many.
+    Running { since: Instant },
+    /// Was told to stop. Left by its exit; killed at `kill_at`, once.
+    Stopping { kill_at: Option<Instant> },
+}
+
+#[derive(Debug)]
+struct Slot {
+    phase: Phase,
+    /// Failures in a row.
+    failures: u32,
+}
+
+/// What to do with a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// To be followed by [`Slots::exited`] when it fails.
+    Spawn(Number),
+    Terminate(Number),
+    Kill(Number),
+}
+
+/// The processes of one kind.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    wanted: u32,
+    /// How long one may take to end after SIGTERM.
+    grace: Duration,
+    slots: BTreeMap<Number, Slot>,
+}
+
+impl Slots {
+    pub(super) fn want(&mut self, wanted: u32, grace: Duration) {
+        self.wanted = wanted;
+        self.grace = grace;
+    }
+
+    /// What is to be done now to come closer to what is wanted. What it says is taken as done.
+    pub(super) fn plan(&mut self, now: Instant) -> Vec<Step> {
+        let mut excess = self.staying().saturating_sub(self.wanted);
+        for _ in self.staying()..self.wanted {
+            let free = (1..).find(|number| !self.slots.contains_key(number));
+            let free = free.expect("there are more numbers than slots");
+            self.slots.insert(free, Slot { phase: Phase::Waiting { at: now }, failures: 0 });
+        }
+        let mut steps = Vec::new();
+        // The newest go first, and those that do not run before all others: they cost nothing.
+        let mut numbers: Vec<_> = self.slots.keys().rev().copied().collect();
+        numbers.sort_by_key(|number| !matches!(self.slots[number].phase, Phase::Waiting { .. }));
+        for number in numbers {
+            let Some(slot) = self.slots.get_mut(&number) else { continue };
+            match slot.phase {
+                Phase::Waiting { .. } if excess > 0 => {
+                    self.slots.remove(&number);
+                    excess -= 1;
+                }
+                Phase::Running { .. } if excess > 0 => {
+                    slot.phase = Phase::Stopping { kill_at: Some(now + self.grace) };
+                    steps.push(Step::Terminate(number));
+                    excess -= 1;
+                }
+                Phase::Waiting { at } if at <= now => {
+                    slot.phase = Phase::Running { since: now };
+                    steps.push(Step::Spawn(number));
+                }
+                Phase::Stopping { kill_at: Some(at) } if at <= now => {
+                    slot.phase = Phase::Stopping { kill_at: None };
+                    steps.push(Step::Kill(number));
+                }
+                _ => {}
+            }
+        }
+        steps
+    }
+
+    /// A process has ended, or could not be started. `true` when nobody had asked for that.
+    pub(super) fn exited(&mut self, number: Number, now: Instant) -> bool {
+        let Some(slot) = self.slots.get_mut(&number) else { return false };
+        match slot.phase {
+            Phase::Stopping { .. } => {
+                self.slots.remove(&number);
+                false
+            }
+            Phase::Waiting { .. } => false,
+            Phase::Running { since } => {
+                let stable = now.saturating_duration_since(since) >= STABLE;
+                slot.failures = if stable { 0 } else { slot.failures + 1 };
+                slot.phase = Phase::Waiting { at: now + pause(slot.failures) };
+                true
+            }
+        }
+    }
+
+    /// When there is something to do next, unless something happens before.
+    pub(super) fn wake(&self) -> Option<Instant> {
+        let next = |slot: &Slot| match slot.phase {
+            Phase::Waiting { at } => Some(at),
+            Phase::Stopping { kill_at } => kill_at,
+            Phase::Running { .. } => None,
+        };
+        self.slots.values().filter_map(next).min()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Those that wait to be started again count: they are wanted, and will come.
+    pub(super) fn count(&self) -> WorkerCount {
+        let stopping = self.number_of(|phase| matches!(phase, Phase::Stopping { .. }));
+        let waiting = self.number_of(|phase| matches!(phase, Phase::Waiting { .. }));
+        WorkerCount {
+            booting: Some(waiting),
+            draining: Some(stopping),
+            drains: true,
+            ..WorkerCount::running(self.staying())
+        }
+    }
+
+    fn staying(&self) -> u32 {
+        self.number_of(|phase| !matches!(phase, Phase::Stopping { .. }))
+    }
+
+    fn number_of(&self, which: impl Fn(Phase) -> bool) -> u32 {
+        u32::try_from(self.slots.values().filter(|slot| which(slot.phase)).count()).unwrap_or(u32::MAX)
+    }
+}
+
+/// The pause before a process is started again after that many failures in a row.
+fn pause(failures: u32) -> Duration {
+    match failures {
+        0 => Duration::ZERO,
+        failures => PAUSES.0.saturating_mul(1 << (failures - 1).min(16)).min(PAUSES.1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(15);
+
+    fn wanting(wanted: u32, now: Instant) -> (Slots, Vec<Step>) {
+        let mut slots = Slots::default();
+        slots.want(wanted, GRACE);
+        let steps = slots.plan(now);
+        (slots, steps)
+    }
+
+    #[test]
+    fn the_newest_stop_first_and_are_killed_when_they_do_not() {
+        let now = Instant::now();
+        let (mut slots, steps) = wanting(2, now);
+        assert_eq!(steps.len(), 2);
+        slots.want(1, GRACE);
+        assert_eq!(slots.plan(now), [Step::Terminate(2)]);
+        assert_eq!(slots.plan(now), [], "once");
+        assert_eq!((slots.count().current, slots.count().draining), (1, Some(1)));
+        assert_eq!(slots.wake(), Some(now + GRACE));
+        assert_eq!(slots.plan(now + GRACE), [Step::Kill(2)]);
+        assert!(!slots.exited(2, now + GRACE));
+        assert_eq!((slots.wake(), slots.count().draining), (None, Some(0)));
+    }
+
+    #[test]
+    fn one_that_fails_at_once_is_tried_with_growing_pauses() {
+        let mut now = Instant::now();
+        let (mut slots, steps) = wanting(1, now);
+        assert_eq!(steps, [Step::Spawn(1)]);
+        let mut pauses = Vec::new();
+        for _ in 0..8 {
+            assert!(slots.exited(1, now));
+            assert_eq!(
+                slots.count(),
+                WorkerCount { booting: Some(1), draining: Some(0), drains: true, ..WorkerCount::running(1) }
+            );
+            let next = slots.wake().unwrap();
+            pauses.push((next - now).as_millis());
+            now = next;
+            assert_eq!(slots.plan(now), [Step::Spawn(1)]);
+        }
+        assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
+        assert!(slots.exited(1, now + STABLE));
+        assert_eq!(slots.plan(now + STABLE), [Step::Spawn(1)], "it lived a while");
+    }
+
+    #[test]
+    fn one_that_waits_is_given_up_before_one_that_runs() {
+        let now = Instant::now();
+        let (mut slots, _) = wanting(2, now);
+        slots.exited(1, now);
+        slots.want(1, GRACE);
+        assert_eq!(slots.plan(now), [], "the second one runs on");
+        slots.want(0, GRACE);
+        assert_eq!(slots.plan(now), [Step::Terminate(2)]);
+        slots.exited(2, now);
+        assert!(slots.is_empty());
+    }
+
+    #[test]
+    fn a_new_one_does_not_wait_for_one_that_stops() {
+        let now = Instant::now();
+        let (mut slots, _) = wanting(1, now);
+        slots.want(0, GRACE);
+        slots.plan(now);
+        slots.want(1, GRACE);
+        assert_eq!(slots.plan(now), [Step::Spawn(2)]);
+    }
+}
