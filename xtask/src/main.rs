@@ -12,6 +12,7 @@ mod packages;
 mod ports;
 mod postgres;
 mod rabbitmq;
+mod redis;
 mod server;
 mod servers;
 mod tests;

@@ -60,6 +60,11 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
+/// Whether a program is there and succeeds with these arguments.
+pub(crate) fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+}
+
 /// Whether we may do what we like on this machine.
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()

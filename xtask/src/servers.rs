@@ -10,6 +10,7 @@ use crate::guard::Guard;
 use crate::packages::{self, Requirement};
 use crate::postgres::{self, Postgres};
 use crate::rabbitmq::{self, RabbitMq};
+use crate::redis::Redis;
 use crate::tools::{PYTHON, Tools};
 
 const RABBITMQ: Requirement = Requirement {
@@ -20,10 +21,30 @@ const RABBITMQ: Requirement = Requirement {
 const POSTGRES: Requirement =
     Requirement { name: "PostgreSQL", packages: &["postgresql"], is_met: || postgres::programs().is_some() };
 
+const REDIS: Requirement = Requirement {
+    name: "Redis",
+    packages: &["redis-server"],
+    is_met: || packages::find("redis-server").is_some(),
+};
+/// A queue library whose data guv reads; Debian has it, npm and PyPI do not.
+const SIDEKIQ: Requirement = Requirement {
+    name: "Ruby with Sidekiq",
+    packages: &["ruby", "ruby-sidekiq"],
+    is_met: || packages::succeeds("ruby", &["-e", "require 'sidekiq'"]),
+};
+
+/// The tests start one each. Debian has it in a folder that is in the PATH of root only.
+const MOSQUITTO: Requirement = Requirement {
+    name: "Mosquitto",
+    packages: &["mosquitto"],
+    is_met: || packages::find("mosquitto").is_some() || std::path::Path::new("/usr/sbin/mosquitto").exists(),
+};
+
 /// Everything that tests find in their environment.
 pub(crate) struct Servers {
     rabbitmq: RabbitMq,
     postgres: Postgres,
+    redis: Redis,
     tools: Tools,
 }
 
@@ -33,7 +54,7 @@ impl Servers {
     /// # Errors
     /// With what is missing, and how to install it.
     pub(crate) fn install() -> Result<Tools> {
-        packages::ensure(&[RABBITMQ, POSTGRES, PYTHON])?;
+        packages::ensure(&[RABBITMQ, POSTGRES, MOSQUITTO, REDIS, SIDEKIQ, PYTHON])?;
         Tools::install()
     }
 
@@ -41,9 +62,10 @@ impl Servers {
     pub(crate) fn start(guard: &Guard, tools: Tools) -> Result<Self> {
         thread::scope(|scope| {
             let postgres = scope.spawn(|| Postgres::start(guard));
+            let redis = Redis::start(guard)?;
             let rabbitmq = RabbitMq::start(guard)?;
             let Ok(postgres) = postgres.join() else { bail!("starting PostgreSQL panicked") };
-            Ok(Self { rabbitmq, postgres: postgres?, tools })
+            Ok(Self { rabbitmq, postgres: postgres?, redis, tools })
         })
     }
 
@@ -56,6 +78,11 @@ impl Servers {
             .env("MSGFLO_E2E_NODE", &self.tools.node)
             .env("MSGFLO_E2E_NODE_MODULES", &self.tools.node_modules)
             .env("MSGFLO_E2E_PYTHON", &self.tools.python)
+            .env("MSGFLO_E2E_PY_AMQP", &self.tools.py_amqp)
+            .env("REDIS_URL_TEST", &self.redis.url)
+            .env("GUV_TEST_NODE", &self.tools.node)
+            .env("GUV_TEST_NODE_MODULES", &self.tools.queue_node_modules)
+            .env("GUV_TEST_PYTHON", &self.tools.queue_python)
     }
 }
 

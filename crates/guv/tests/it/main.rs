@@ -3,9 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may, and so may the functions that it calls")]
 
+mod complaints;
+mod actuators;
 mod doubles;
+mod events;
+mod faults;
 mod governor;
 mod heroku;
+mod history;
 mod isolation;
 mod platform_limits;
-mod rabbitmq;
+mod reporters;
+mod service;
+mod sources;

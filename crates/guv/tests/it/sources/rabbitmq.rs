@@ -14,18 +14,11 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use url::Url;
 
+use super::{eventually, role, sample, variable};
 use crate::doubles;
 
 /// The plugin collects its counts every five seconds.
 const PATIENCE: Duration = Duration::from_secs(180);
-
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| {
-        panic!(
-            "{name} is not set: this test needs a RabbitMQ with its management plugin; run it by `make test`"
-        )
-    })
-}
 
 /// A connection to the broker, and the source under test.
 struct RealServer {
@@ -115,16 +108,17 @@ async fn ready_and_unacknowledged_messages_and_consumers_are_told_apart() {
 }
 
 #[tokio::test]
-async fn many_queues_are_read_from_one_list() {
+async fn many_queues_are_read_from_pages_of_the_list() {
     let server = RealServer::connect().await;
-    let queues: Vec<_> = (0..25).map(|i| unique(&format!("many {i}"))).collect();
+    // More than fit on one page.
+    let queues: Vec<_> = (0..520).map(|i| unique(&format!("many {i:03}"))).collect();
     for (i, queue) in queues.iter().enumerate() {
-        server.declare(queue, i).await;
+        server.declare(queue, i % 3).await;
     }
     let missing = unique("missing of many");
     let config = server.config(queues.iter().cloned().chain([missing.clone()]));
     let expected = |role: &str, sample: &Sample| {
-        let messages = queues.iter().position(|queue| queue == role).map(|i| i as u64);
+        let messages = queues.iter().position(|queue| queue == role).map(|i| i as u64 % 3);
         (sample.ready, sample.unacknowledged) == (messages, Some(0))
     };
     server.wait_for(&config, expected, &missing).await;
@@ -133,15 +127,70 @@ async fn many_queues_are_read_from_one_list() {
 
 #[tokio::test]
 async fn refused_credentials_name_the_user_and_not_the_password() {
-    let mut server = RealServer::connect().await;
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut management: Url = variable("RABBITMQ_MANAGEMENT_URL").parse().unwrap();
     management.set_username("nobody").unwrap();
     management.set_password(Some("hunter2")).unwrap();
-    server.source = RabbitMq::new(Some(management)).unwrap();
-    let config = server.config(["any".to_owned()]);
-    let error = server.sample(&config).await.remove("any").unwrap().unwrap_err();
+    let any = role(&format!("any: {{broker: '{management}'}}"));
+    let error = sample(&RabbitMq::new(None).unwrap(), &any).await.unwrap_err();
     assert!(matches!(error, SourceError::Refused { .. }), "{error:?}");
     assert!(error.to_string().contains("`nobody`") && !error.to_string().contains("hunter2"), "{error}");
+}
+
+#[tokio::test]
+async fn queues_by_a_regular_expression_are_added_up() {
+    let server = RealServer::connect().await;
+    let (one, two, other) = (unique("regex a"), unique("regex b"), unique("other"));
+    for (queue, messages) in [(&one, 2), (&two, 3), (&other, 9)] {
+        server.declare(queue, messages).await;
+    }
+    let reading = |pattern: &str| {
+        role(&format!(
+            "r: {{broker: '{}', queue: '{pattern}', source: {{kind: rabbitmq, regex: true}}}}",
+            server.broker
+        ))
+    };
+    let matching = reading(&format!("^guv-test/regex [ab] {}$", std::process::id()));
+    eventually(&server.source, &matching, |seen| seen.ready == Some(5) && seen.unacknowledged == Some(0))
+        .await;
+    let error = sample(&server.source, &reading("^nothing-like-it$")).await.unwrap_err();
+    assert!(matches!(error, SourceError::Missing { .. }), "{error:?}");
+    server.connection.close(200, "".into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_virtual_host_of_its_own() {
+    let server = RealServer::connect().await;
+    let vhost = format!("guv/{}", std::process::id());
+    let at = |path: &str| {
+        let mut url: Url = variable("RABBITMQ_MANAGEMENT_URL").parse().unwrap();
+        url.set_path(path);
+        url
+    };
+    let encoded = vhost.replace('/', "%2F");
+    let http = reqwest::Client::new();
+    http.put(at(&format!("/api/vhosts/{encoded}"))).send().await.unwrap().error_for_status().unwrap();
+    let broker = format!("{}/{encoded}", server.broker);
+    let connection = Connection::connect(&broker, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare("images".into(), options, FieldTable::default()).await.unwrap();
+    channel
+        .basic_publish(
+            "".into(),
+            "images".into(),
+            BasicPublishOptions::default(),
+            b"job",
+            BasicProperties::default(),
+        )
+        .await
+        .unwrap();
+    let reading = role(&format!(
+        "r: {{broker: '{}', queue: images, source: {{kind: rabbitmq, vhost: '{vhost}'}}}}",
+        server.broker
+    ));
+    eventually(&server.source, &reading, |seen| seen.ready == Some(1)).await;
+    http.delete(at(&format!("/api/vhosts/{encoded}"))).send().await.unwrap().error_for_status().unwrap();
 }
 
 #[tokio::test]
@@ -154,4 +203,66 @@ async fn a_server_that_is_away_is_unreachable() {
     let error = source.sample(&[&config.roles[0]]).await.remove(&"r".into()).unwrap().unwrap_err();
     assert!(matches!(error, SourceError::Unreachable { .. }), "{error:?}");
     assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+/// A queue that other connections may look at.
+#[cfg(feature = "amqp")]
+async fn shared(server: &RealServer, name: &str) -> String {
+    let queue = unique(name);
+    let options = QueueDeclareOptions { auto_delete: true, ..QueueDeclareOptions::default() };
+    server.channel.queue_declare(queue.as_str().into(), options, FieldTable::default()).await.unwrap();
+    queue
+}
+
+#[cfg(feature = "amqp")]
+async fn publish(server: &RealServer, queue: &str) {
+    let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+    server.channel.basic_publish("".into(), queue.into(), options, b"job", properties).await.unwrap();
+}
+
+#[cfg(feature = "amqp")]
+#[tokio::test]
+async fn without_the_management_api_the_queue_tells_what_is_ready_and_the_rest_is_unknown() {
+    let server = RealServer::connect().await;
+    let queue = shared(&server, "passive").await;
+    publish(&server, &queue).await;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let reading = |kind: &str, queue: &str| {
+        role(&format!("r: {{broker: '{}', queue: '{queue}', source: {kind}}}", server.broker))
+    };
+    let alone = format!("{{kind: rabbitmq, management: 'http://127.0.0.1:{port}'}}");
+    let amqp = guv::sources::amqp();
+    let sources: [(&str, &dyn Source); 2] = [(&alone, &server.source), ("amqp", &amqp)];
+    for (kind, source) in sources {
+        let told = |seen: &Sample| (seen.ready, seen.unacknowledged, seen.consumers);
+        let seen = eventually(source, &reading(kind, &queue), |seen| seen.ready == Some(1)).await;
+        assert_eq!(told(&seen), (Some(1), None, Some(0)), "{kind}");
+        let missing = unique("passive missing");
+        for _ in 0..2 {
+            let error = sample(source, &reading(kind, &missing)).await.unwrap_err();
+            assert!(matches!(error, SourceError::Missing { .. }), "{kind}: {error:?}");
+        }
+        assert_eq!(sample(source, &reading(kind, &queue)).await.unwrap().ready, Some(1), "{kind}");
+    }
+    server.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+}
+
+#[cfg(feature = "amqp")]
+#[tokio::test]
+async fn the_first_message_wakes_the_role() {
+    let server = RealServer::connect().await;
+    let (queue, missing) = (shared(&server, "watched").await, unique("watched missing"));
+    let config = server.config([queue.clone(), missing]);
+    let wake = guv::Wake::default();
+    let work = async {
+        wake.woken().await;
+        publish(&server, &queue).await;
+        wake.woken().await
+    };
+    let woken = tokio::select! {
+        woken = tokio::time::timeout(PATIENCE, work) => woken.expect("it is woken"),
+        ended = server.source.watch(&config.roles, &wake) => panic!("{ended:?}"),
+    };
+    assert_eq!(woken, [queue.as_str().into()].into());
+    server.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
 }

@@ -1,0 +1,163 @@
+//! Seeing changes between the cycles: a glance after each sign, and now and then without one.
+//!
+//! The governor is woken when a queue gets its first waiting job, when it has at least doubled, when nothing waits
+//! any more, and when the last job is done; not at each job.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt};
+use guv_model::{QueueName, QueueSample};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::failure::Failure;
+use super::queues::{Looks, Queues, Signs};
+
+/// Between two glances without a sign where there are signs: ends of jobs may give none.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+const GLANCE_WITH_SIGNS: Duration = Duration::from_millis(1000);
+/// Added for each queue, so that a thousand of them are looked at every 2 s and not 4,000 times a second.
+const PER_QUEUE: Duration = Duration::from_millis(2);
+/// The least time between two glances: a burst of signs is one.
+const SETTLE: Duration = Duration::from_millis(20);
+/// How long a glance may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The pause after the first of several failures in a row, doubled with each further one, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// Watches the queues of one place until it is dropped; `changed` is called for each queue that has changed.
+pub(super) async fn watch<Q: Queues>(
+    queues: &Q,
+    place: &Q::Place,
+    names: &[QueueName],
+    changed: impl Fn(&QueueName),
+) {
+    let mut activities = Activities::default();
+    let mut pause = PAUSES.0;
+    loop {
+        let started = Instant::now();
+        let Err(failure) = follow(queues, place, names, &mut activities, &changed).await;
+        if started.elapsed() > PAUSES.1 {
+            pause = PAUSES.0;
+        }
+        tracing::debug!(?failure, "watching queues was interrupted; they are polled meanwhile");
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSES.1);
+    }
+}
+
+/// Watches until something fails.
+async fn follow<Q: Queues>(
+    queues: &Q,
+    place: &Q::Place,
+    names: &[QueueName],
+    activities: &mut Activities,
+    changed: &impl Fn(&QueueName),
+) -> Result<std::convert::Infallible, Failure> {
+    let late = |_| Failure::Unreachable("no answer to a glance in time".to_owned());
+    let signs = timeout(PATIENCE, queues.signs(place, names)).await.map_err(late)??;
+    let per_queue = PER_QUEUE * u32::try_from(names.len()).unwrap_or(u32::MAX);
+    let (mut signs, pause) = match signs {
+        Signs::None => (futures_util::stream::pending().boxed(), Q::GLANCE.max(per_queue)),
+        #[cfg(any(feature = "postgres", feature = "redis"))]
+        Signs::Stream(signs) => (signs, GLANCE_WITH_SIGNS.max(per_queue)),
+        #[cfg(feature = "amqp")]
+        Signs::Besides(signs) => (signs, Q::GLANCE.max(per_queue)),
+    };
+    loop {
+        let looks = timeout(PATIENCE, queues.glance(place, names)).await.map_err(late)??;
+        for queue in activities.note(looks) {
+            changed(&queue);
+        }
+        sleep(SETTLE).await;
+        tokio::select! {
+            sign = signs.next() => match sign {
+                // Those that came meanwhile are seen by the same glance.
+                Some(()) => while signs.next().now_or_never().flatten().is_some() {},
+                None => return Err(Failure::Unreachable("the signs of change have ended".to_owned())),
+            },
+            () = sleep(pause) => {}
+        }
+    }
+}
+
+/// What matters of a queue for being woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Activity {
+    /// Twice as many waiting jobs are one more; 0 is none.
+    waiting: Option<u32>,
+    working: Option<bool>,
+}
+
+/// What was seen of each queue last.
+#[derive(Default)]
+struct Activities(HashMap<QueueName, Activity>);
+
+impl Activities {
+    /// Takes note of what is seen, and gives the queues of which the governor should know. One that is seen for
+    /// the first time is among them: it may have changed before.
+    fn note(&mut self, looks: Looks) -> Vec<QueueName> {
+        let seen = looks.into_iter().filter_map(|(queue, look)| Some((queue, Activity::of(&look.ok()?))));
+        let mut changed = Vec::new();
+        for (queue, now) in seen {
+            let before = self.0.insert(queue.clone(), now);
+            let grown = |before: Activity| now.waiting > before.waiting;
+            let begun = |before: Activity| (now.waiting == Some(0)) != (before.waiting == Some(0));
+            if before.is_none_or(|before| grown(before) || begun(before) || now.working != before.working) {
+                changed.push(queue);
+            }
+        }
+        changed
+    }
+}
+
+impl Activity {
+    fn of(sample: &QueueSample) -> Self {
+        Self {
+            waiting: sample.ready.map(|ready| u64::BITS - ready.leading_zeros()),
+            working: sample.unacknowledged.map(|jobs| jobs > 0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn woken(activities: &mut Activities, ready: u64, in_flight: u64) -> bool {
+        let sample =
+            QueueSample { ready: Some(ready), unacknowledged: Some(in_flight), ..QueueSample::default() };
+        !activities.note(HashMap::from([(QueueName::new("q"), Ok(sample))])).is_empty()
+    }
+
+    #[test]
+    fn first_and_last_jobs_and_doublings_wake() {
+        let mut activities = Activities::default();
+        let steps = [
+            (0, 0, true),
+            (0, 0, false),
+            (1, 0, true),
+            (2, 0, true),
+            (3, 0, false),
+            (4, 0, true),
+            (3, 1, true),
+            (2, 2, false),
+            (1, 2, false),
+            (0, 2, true),
+            (0, 1, false),
+            (0, 0, true),
+        ];
+        for (ready, in_flight, expected) in steps {
+            assert_eq!(woken(&mut activities, ready, in_flight), expected, "{ready} {in_flight}");
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_seen_has_not_changed() {
+        let mut activities = Activities::default();
+        assert!(woken(&mut activities, 5, 0));
+        let blind = HashMap::from([(QueueName::new("q"), Err(Failure::Missing))]);
+        assert!(activities.note(blind).is_empty());
+        assert!(!woken(&mut activities, 5, 0));
+    }
+}

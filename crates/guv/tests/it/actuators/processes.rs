@@ -1,0 +1,176 @@
+//! Real processes.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use guv::actuators::Processes;
+use guv::actuators::processes::{Ended, Options, Procfile};
+use guv::{Actuator, RoleConfig};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::conformance::{Bed, conforms};
+use super::{apply, count, role};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Workers that leave a file named after their process id in a folder while they run.
+struct Workers {
+    processes: Processes,
+    ended: Ended,
+    cancel: CancellationToken,
+    folder: TempDir,
+}
+
+/// Ends when it is told to, and takes its file with it.
+const POLITE: &str = "polite: trap 'rm -f $$; exit' TERM; touch $$; while :; do sleep 0.05; done";
+/// Hears nothing, and has children.
+const RUDE: &str = "rude: trap '' TERM; touch $$; (while :; do sleep 0.05; done) & echo $! > child; while :; do sleep 0.05; done";
+/// Ends by itself at once.
+const BRIEF: &str = "brief: echo x >> starts";
+
+impl Workers {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            procfile: Procfile::parse(&[POLITE, RUDE, BRIEF].join("\n")).unwrap(),
+            folder: Some(folder.path().to_owned()),
+            ..Options::default()
+        };
+        let cancel = CancellationToken::new();
+        let (processes, ended) = Processes::start(options, cancel.clone());
+        Self { processes, ended, cancel, folder }
+    }
+
+    /// The ids of the processes that run.
+    fn alive(&self) -> Vec<u32> {
+        let files = std::fs::read_dir(self.folder.path()).unwrap();
+        let ids = files.filter_map(|file| file.unwrap().file_name().to_str()?.parse().ok());
+        ids.filter(|id| is_alive(*id)).collect()
+    }
+}
+
+fn is_alive(id: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.trim_start().starts_with('Z'))
+}
+
+#[guv::async_trait]
+impl Bed for Workers {
+    fn actuator(&self) -> &dyn Actuator {
+        &self.processes
+    }
+
+    fn role(&self) -> RoleConfig {
+        role("polite: {}")
+    }
+
+    fn unknown(&self) -> Option<RoleConfig> {
+        // It would not be accepted.
+        None
+    }
+
+    async fn running(&self) -> u32 {
+        u32::try_from(self.alive().len()).unwrap()
+    }
+
+    async fn changes(&self) -> Option<usize> {
+        None
+    }
+}
+
+async fn wait_until(what: &str, holds: impl Fn() -> bool) {
+    let poll = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, poll).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+#[tokio::test]
+async fn processes_conform() {
+    let workers = Workers::start();
+    conforms(&workers).await;
+}
+
+#[tokio::test]
+async fn one_that_hears_nothing_is_killed_with_its_children_after_its_grace() {
+    let workers = Workers::start();
+    let rude = role("rude: {}");
+    apply(&workers.processes, &rude, 1).await.unwrap();
+    let child = |folder: &Path| -> Option<u32> {
+        std::fs::read_to_string(folder.join("child")).ok()?.trim().parse().ok()
+    };
+    wait_until("it and its child run", || {
+        workers.alive().len() == 1 && child(workers.folder.path()).is_some_and(is_alive)
+    })
+    .await;
+    let child = child(workers.folder.path()).unwrap();
+    apply(&workers.processes, &rude, 0).await.unwrap();
+    let draining = count(&workers.processes, &rude).await.unwrap();
+    assert_eq!((draining.current, draining.draining), (0, Some(1)), "it has its grace");
+    wait_until("both are gone", || workers.alive().is_empty() && !is_alive(child)).await;
+}
+
+#[tokio::test]
+async fn one_that_dies_comes_back_and_one_that_cannot_live_is_not_hammered() {
+    let workers = Workers::start();
+    let polite = role("polite: {}");
+    apply(&workers.processes, &polite, 1).await.unwrap();
+    wait_until("it runs", || workers.alive().len() == 1).await;
+    let first = workers.alive()[0];
+    let process = rustix::process::Pid::from_raw(i32::try_from(first).unwrap()).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    wait_until("another one runs", || workers.alive().iter().any(|id| *id != first)).await;
+
+    let brief = role("brief: {}");
+    apply(&workers.processes, &brief, 1).await.unwrap();
+    let starts = workers.folder.path().join("starts");
+    wait_until("it was started twice", || std::fs::read_to_string(&starts).unwrap_or_default().len() >= 4)
+        .await;
+    assert_eq!(count(&workers.processes, &brief).await.unwrap().current, 1, "it is wanted still");
+}
+
+#[tokio::test]
+async fn when_guv_ends_so_do_its_processes() {
+    let workers = Workers::start();
+    apply(&workers.processes, &role("polite: {}"), 3).await.unwrap();
+    wait_until("they run", || workers.alive().len() == 3).await;
+    workers.cancel.cancel();
+    let Workers { ended, folder, .. } = workers;
+    tokio::time::timeout(PATIENCE, ended.wait()).await.expect("it ends");
+    let left: Vec<PathBuf> =
+        std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(left, Vec::<PathBuf>::new(), "each was told, and has tidied up");
+}
+
+/// The runtime, and with it the pipe to the guard, goes without a word, as in `kill -9`.
+#[test]
+fn when_guv_is_killed_its_guard_ends_its_processes() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let workers = runtime.block_on(async {
+        let workers = Workers::start();
+        apply(&workers.processes, &role("polite: {}"), 2).await.unwrap();
+        wait_until("they run", || workers.alive().len() == 2).await;
+        workers
+    });
+    drop(runtime);
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !workers.alive().is_empty() {
+        assert!(std::time::Instant::now() < deadline, "they are left: {:?}", workers.alive());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[tokio::test]
+async fn a_role_is_accepted_if_there_is_something_to_run() {
+    let workers = Workers::start();
+    let accepts = |text: &str| workers.processes.accepts(&role(text));
+    assert!(accepts("polite: {}").is_ok());
+    assert!(accepts("r: {worker: polite, actuator: processes}").is_ok());
+    assert!(accepts("r: {actuator: {kind: processes, command: 'sleep 1'}}").is_ok());
+    assert!(accepts("r: {}").unwrap_err().contains("no `r`"));
+    assert!(accepts("r: {actuator: processes}").unwrap_err().contains("`command:`"));
+    assert!(accepts("polite: {actuator: docker}").unwrap_err().contains("docker"));
+}
