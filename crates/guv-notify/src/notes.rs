@@ -1,0 +1,150 @@
+//! What is to be told: the latest of each role, not before its time. Pure.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+/// The same is not told twice within this time, so that a flood of jobs is not one of requests.
+pub(crate) const THROTTLE: Duration = Duration::from_secs(5);
+
+/// What is to be told of a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// So many jobs wait.
+    Up { pending: u64 },
+    /// None waits, and none is worked on.
+    Down,
+}
+
+/// What is to be told, and what was told last.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    pending: HashMap<String, Note>,
+    told: HashMap<String, (u64, Instant)>,
+    /// Batches that are open: nothing is told.
+    batches: usize,
+    /// Job classes that nobody is told of.
+    disabled: HashSet<String>,
+}
+
+impl Notes {
+    /// Notes something. Of several notes of a role the last one counts, but jobs add up.
+    pub(crate) fn note(&mut self, role: &str, note: Note) {
+        let sum = match (self.pending.get(role), note) {
+            (Some(Note::Up { pending: before }), Note::Up { pending }) => {
+                Note::Up { pending: before.saturating_add(pending) }
+            }
+            (_, note) => note,
+        };
+        self.pending.insert(role.to_owned(), sum);
+    }
+
+    pub(crate) fn begin_batch(&mut self) {
+        self.batches += 1;
+    }
+
+    pub(crate) fn end_batch(&mut self) {
+        self.batches = self.batches.saturating_sub(1);
+    }
+
+    pub(crate) fn set_enabled(&mut self, class: &str, enabled: bool) {
+        if enabled {
+            self.disabled.remove(class);
+        } else {
+            self.disabled.insert(class.to_owned());
+        }
+    }
+
+    pub(crate) fn is_enabled(&self, class: &str) -> bool {
+        !self.disabled.contains(class)
+    }
+
+    /// What is to be told now, or when there will be something. `what` says what a note comes to: notes that come to the
+    /// same are the same.
+    pub(crate) fn due(
+        &mut self,
+        now: Instant,
+        what: impl Fn(Note) -> u64,
+    ) -> Result<Vec<(String, Note)>, Option<Instant>> {
+        if self.batches > 0 {
+            return Err(None);
+        }
+        let again = |role: &str, note: Note| {
+            let (told, at) = self.told.get(role)?;
+            (*told == what(note)).then_some(*at + THROTTLE).filter(|again| *again > now)
+        };
+        let (later, due): (Vec<_>, Vec<_>) = self
+            .pending
+            .iter()
+            .map(|(role, note)| (again(role, *note), role.clone(), *note))
+            .partition(|note| note.0.is_some());
+        if due.is_empty() {
+            return Err(later.into_iter().filter_map(|(again, _, _)| again).min());
+        }
+        let due: Vec<_> = due.into_iter().map(|(_, role, note)| (role, note)).collect();
+        for (role, note) in &due {
+            self.pending.remove(role);
+            self.told.insert(role.clone(), (what(*note), now));
+        }
+        Ok(due)
+    }
+
+    /// It could not be told: it may be said again at once.
+    pub(crate) fn failed(&mut self, role: &str) {
+        self.told.remove(role);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All that counts for guv is whether there are jobs.
+    fn due(notes: &mut Notes, now: Instant) -> Result<Vec<(String, Note)>, Option<Instant>> {
+        notes.due(now, |note| u64::from(note != Note::Down))
+    }
+
+    fn up(pending: u64) -> Note {
+        Note::Up { pending }
+    }
+
+    #[test]
+    fn the_same_is_told_once_in_five_seconds_and_something_else_at_once() {
+        let (mut notes, now) = (Notes::default(), Instant::now());
+        notes.note("r", up(1));
+        assert_eq!(due(&mut notes, now), Ok(vec![("r".to_owned(), up(1))]));
+        notes.note("r", up(2));
+        notes.note("r", up(3));
+        assert_eq!(due(&mut notes, now), Err(Some(now + THROTTLE)));
+        assert_eq!(due(&mut notes, now + THROTTLE), Ok(vec![("r".to_owned(), up(5))]));
+        notes.note("r", Note::Down);
+        assert_eq!(due(&mut notes, now + THROTTLE), Ok(vec![("r".to_owned(), Note::Down)]));
+        assert_eq!(due(&mut notes, now + THROTTLE), Err(None));
+    }
+
+    #[test]
+    fn what_failed_may_be_said_again() {
+        let (mut notes, now) = (Notes::default(), Instant::now());
+        notes.note("r", up(1));
+        due(&mut notes, now).unwrap();
+        notes.failed("r");
+        notes.note("r", up(1));
+        assert!(due(&mut notes, now).is_ok());
+    }
+
+    #[test]
+    fn nothing_is_told_while_a_batch_is_open() {
+        let (mut notes, now) = (Notes::default(), Instant::now());
+        notes.begin_batch();
+        notes.begin_batch();
+        notes.note("r", up(1));
+        notes.note("r", up(1));
+        notes.end_batch();
+        assert_eq!(due(&mut notes, now), Err(None));
+        notes.end_batch();
+        assert_eq!(due(&mut notes, now), Ok(vec![("r".to_owned(), up(2))]));
+    }
+}
