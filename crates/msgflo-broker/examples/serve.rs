@@ -9,7 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let data = arguments.next().map(Into::into);
     let runtime = tokio::runtime::Runtime::new()?;
     let options = Options { listen: ([127, 0, 0, 1], port).into(), data, ..Options::default() };
-    let broker = runtime.block_on(Server::start(options))?;
+    let broker = runtime.block_on(Server::start(options)).map_err(|error| error.to_string())?;
     println!("{}", broker.url());
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     runtime.block_on(broker.shutdown());

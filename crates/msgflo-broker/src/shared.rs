@@ -99,6 +99,10 @@ impl Shared {
                 tracing::error!(%error, "the disk does not take messages; nothing more is confirmed until it does");
                 self.with(|broker, now| broker.disk_is_short(true, now));
             }
+            News::Short(free) => {
+                tracing::error!(free, "little is left of the disk; publishers must wait until there is more");
+                self.with(|broker, now| broker.disk_is_short(true, now));
+            }
             News::Recovered => {
                 tracing::info!("the disk takes messages again");
                 self.with(|broker, now| broker.disk_is_short(false, now));

@@ -263,6 +263,10 @@ impl Log {
         if let Some(old) = shelf.index.insert(record, place) {
             self.count_out(old);
         }
+        self.count_in(place);
+    }
+
+    pub(super) fn count_in(&mut self, place: Place) {
         if let Some(segment) = self.segment_mut(place.segment) {
             segment.live += u64::from(place.size);
         }

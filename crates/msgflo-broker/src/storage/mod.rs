@@ -37,6 +37,9 @@ const RETRY: Duration = Duration::from_millis(500);
 const LAST_TRIES: u32 = 4;
 /// A batch is cut when its messages take this much (bytes).
 const BATCH: usize = 1 << 30;
+/// Publishers wait when less is free (bytes). Making room needs some: acknowledgements are appended, too, and what is
+/// still wanted of a segment is written again before it goes.
+const RESERVE: u64 = 64 * 1024 * 1024;
 /// Publishers wait while messages of this size wait for the disk (bytes).
 const CONGESTED: usize = 16 * 1024 * 1024;
 
@@ -47,7 +50,9 @@ pub(crate) enum News {
     Progress(Progress),
     /// The disk does not take what it is given.
     Failed(io::Error),
-    /// It does again.
+    /// So little is left (bytes) that it is needed for making room.
+    Short(u64),
+    /// Neither of the two any more.
     Recovered,
 }
 
@@ -125,7 +130,8 @@ impl Opened {
     /// When the system has no thread for it.
     pub(crate) fn start(self, tell: impl Fn(News) + Send + 'static) -> io::Result<Storage> {
         let inbox = Arc::new(Inbox::default());
-        let writer = Writer { inbox: inbox.clone(), log: self.log, tell, progress: Progress::default() };
+        let writer =
+            Writer { inbox: inbox.clone(), log: self.log, tell, progress: Progress::default(), short: false };
         let thread = thread::Builder::new().name("broker-storage".to_owned()).spawn(|| writer.run())?;
         Ok(Storage { inbox, thread: Mutex::new(Some(thread)) })
     }
@@ -190,6 +196,8 @@ struct Writer<F> {
     log: Log,
     tell: F,
     progress: Progress,
+    /// Little is free on the disk.
+    short: bool,
 }
 
 impl<F: Fn(News)> Writer<F> {
@@ -199,15 +207,24 @@ impl<F: Fn(News)> Writer<F> {
             let last = {
                 let mut waiting = self.inbox.lock();
                 waiting.writing = 0;
-                while waiting.effects.is_empty() && !waiting.closing {
+                while waiting.effects.is_empty() && !waiting.closing && !self.short {
                     waiting = self.inbox.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                }
+                if waiting.effects.is_empty() && !waiting.closing {
+                    // Room may come from elsewhere.
+                    let waited = self.inbox.arrived.wait_timeout(waiting, RETRY);
+                    waiting = waited.unwrap_or_else(PoisonError::into_inner).0;
                 }
                 mem::swap(&mut waiting.effects, &mut batch);
                 waiting.writing = mem::take(&mut waiting.bytes);
+                if batch.is_empty() && waiting.closing {
+                    break;
+                }
                 waiting.last
             };
             if batch.is_empty() {
-                break;
+                self.look();
+                continue;
             }
             if !self.write(&batch, last) {
                 return;
@@ -216,6 +233,7 @@ impl<F: Fn(News)> Writer<F> {
             batch.clear();
             (self.tell)(News::Progress(self.progress));
             self.reclaim();
+            self.look();
         }
         if let Err(error) = self.log.finish() {
             tracing::error!(%error, "the log could not be ended as it should; nothing that was promised is lost");
@@ -249,7 +267,7 @@ impl<F: Fn(News)> Writer<F> {
                 }
             }
         }
-        if tries > 0 {
+        if tries > 0 && !self.short {
             (self.tell)(News::Recovered);
         }
         self.progress.written = last;
@@ -266,6 +284,16 @@ impl<F: Fn(News)> Writer<F> {
         };
         let record: Option<RecordId> = batch.iter().rev().find_map(newest);
         self.progress.record = record.or(self.progress.record);
+    }
+
+    /// Looks at how much is free on the disk.
+    fn look(&mut self) {
+        let Some(free) = self.log.folder.free() else { return };
+        let short = if self.short { free < RESERVE + RESERVE / 2 } else { free < RESERVE };
+        if short != self.short {
+            self.short = short;
+            (self.tell)(if short { News::Short(free) } else { News::Recovered });
+        }
     }
 
     fn reclaim(&mut self) {

@@ -4,20 +4,22 @@
 //! short, which can only be at the end of the last segment. Damage anywhere else costs the records that it hit: each
 //! is reported with its file and place, and what is whole is kept.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fs::File;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read};
 use std::mem;
 use std::num::NonZeroU64;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::index::Place;
+use super::index::{Index, Place};
 use super::log::{Log, Shelf};
 use super::record::{self, Found, Kind};
 use super::segment::{Folder, MAGIC, Segment};
 use crate::broker::{Definition, Memoir, QueueUid, RecordId, Recovered};
 use crate::pack::Malformed;
+
+/// So many messages may be gone before they are sifted out.
+const SIFT: usize = 100_000;
 
 /// What was found beside messages and definitions.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +32,11 @@ pub(super) struct Damage {
 
 /// What has been read so far.
 struct Reader {
-    messages: HashMap<RecordId, (Recovered, Place)>,
+    /// Messages in the order of the log; those that the index does not place there are gone.
+    messages: Vec<(Recovered, Place)>,
+    /// How many were left when the others were last sifted out.
+    sifted: usize,
+    index: Index,
     definitions: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Read, and not known to count yet.
     pending: Vec<Change>,
@@ -55,19 +61,23 @@ enum Change {
 pub(super) fn open(path: &Path) -> io::Result<(Log, Memoir)> {
     let folder = Folder::open(path)?;
     let mut reader = Reader {
-        messages: HashMap::new(),
+        messages: Vec::new(),
+        sifted: 0,
+        index: Index::default(),
         definitions: BTreeMap::new(),
         pending: Vec::new(),
         next_record: 1,
         clean: true,
         damage: Damage::default(),
     };
-    let mut segments = VecDeque::new();
+    let (mut segments, mut bytes) = (VecDeque::new(), Vec::new());
     let numbers = folder.list()?;
     for (index, &number) in numbers.iter().enumerate() {
         let file = folder.open_segment(number)?;
         let is_last = index + 1 == numbers.len();
-        let length = reader.segment(&folder.path(number), number, &file, is_last)?;
+        bytes.clear();
+        (&file).read_to_end(&mut bytes)?;
+        let length = reader.segment(&folder.path(number), number, &bytes, is_last)?;
         if length == 0 {
             folder.remove(number)?;
             continue;
@@ -79,16 +89,20 @@ pub(super) fn open(path: &Path) -> io::Result<(Log, Memoir)> {
         }
         segments.push_back(Segment { number, file: Arc::new(file), length, live: 0 });
     }
-    let Reader { messages, definitions, next_record, clean, damage, .. } = reader;
+    reader.sift();
+    let Reader { messages, index, definitions, next_record, clean, damage, .. } = reader;
     if damage.cut > 0 {
         tracing::warn!(path = %path.display(), bytes = damage.cut, "the log was cut short; its end was promised to nobody");
     }
     let shelf = Arc::new(Shelf::default());
-    for segment in &segments {
-        shelf.lock().files.insert(segment.number, segment.file.clone());
+    {
+        let mut shelf = shelf.lock();
+        shelf.index = index;
+        shelf.files = segments.iter().map(|segment| (segment.number, segment.file.clone())).collect();
     }
     // Each start begins a segment of its own, so that a damaged end is never written behind.
     let spoilt = !segments.is_empty();
+    drop(bytes);
     let mut log = Log { folder, shelf, segments, definitions, next_record, spoilt, unsynced: false };
     let mut memoir =
         Memoir { crashed: !clean, next_record: NonZeroU64::new(next_record), ..Memoir::default() };
@@ -104,24 +118,17 @@ pub(super) fn open(path: &Path) -> io::Result<(Log, Memoir)> {
             Err(Malformed) => tracing::error!("a definition in the log means nothing to this version"),
         }
     }
-    memoir.messages.reserve(messages.len());
-    let shelf = log.shelf.clone();
-    let mut shelf = shelf.lock();
-    let mut messages: Vec<_> = messages.into_values().collect();
-    messages.sort_unstable_by_key(|(message, _)| message.record);
+    memoir.messages.reserve_exact(messages.len());
     for (message, place) in messages {
-        log.enter(&mut shelf, message.record, place);
+        log.count_in(place);
         memoir.messages.push(message);
     }
-    drop(shelf);
     Ok((log, memoir))
 }
 
 impl Reader {
     /// Reads a segment; returns how many bytes of it count, 0 if it is none.
-    fn segment(&mut self, path: &Path, number: u32, mut file: &File, is_last: bool) -> io::Result<u64> {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+    fn segment(&mut self, path: &Path, number: u32, bytes: &[u8], is_last: bool) -> io::Result<u64> {
         if !bytes.starts_with(&MAGIC) {
             // Made, and nothing written, when the machine stopped.
             if is_last && bytes.iter().all(|byte| *byte == 0) {
@@ -211,6 +218,20 @@ impl Reader {
         Ok(false)
     }
 
+    /// Forgets the messages that are gone, and notes how often the others came back.
+    fn sift(&mut self) {
+        let index = &self.index;
+        self.messages.retain_mut(|(message, place)| {
+            let wanted = index.get(message.record);
+            let here = wanted.filter(|now| (now.segment, now.offset) == (place.segment, place.offset));
+            if let Some(now) = here {
+                message.returns = now.returns;
+            }
+            here.is_some()
+        });
+        self.sifted = self.messages.len();
+    }
+
     /// What was read counts.
     fn apply(&mut self) {
         for change in mem::take(&mut self.pending) {
@@ -220,20 +241,18 @@ impl Reader {
                     self.saw(message.record);
                     // Messages that had only left memory ended with their broker.
                     if message.queue != QueueUid::NONE {
-                        self.messages.insert(message.record, (message, place));
+                        self.index.insert(message.record, place);
+                        self.messages.push((message, place));
                     }
                 }
                 Change::Removed(records) => {
                     for record in records {
                         self.saw(record);
-                        self.messages.remove(&record);
+                        self.index.remove(record);
                     }
                 }
                 Change::Returned(record, returns) => {
-                    if let Some((message, place)) = self.messages.get_mut(&record) {
-                        message.returns = returns;
-                        place.returns = returns;
-                    }
+                    self.index.returned(record, returns);
                 }
                 Change::Define(key, Some(value)) => {
                     self.definitions.insert(key, value);
@@ -247,6 +266,9 @@ impl Reader {
                 }
                 Change::Clean => self.clean = true,
             }
+        }
+        if self.messages.len() > 2 * self.sifted + SIFT {
+            self.sift();
         }
     }
 

@@ -106,6 +106,13 @@ impl Folder {
         }
     }
 
+    /// What is free on the disk (bytes), if it can be told and matters.
+    pub(super) fn free(&self) -> Option<u64> {
+        let Self::Kept { path, .. } = self else { return None };
+        let free = rustix::fs::statvfs(path).ok()?;
+        Some(free.f_bavail.saturating_mul(free.f_frsize))
+    }
+
     pub(super) fn is_kept(&self) -> bool {
         matches!(self, Self::Kept { .. })
     }

@@ -52,7 +52,9 @@ fn open(folder: &Path) -> (Log, Memoir) {
 }
 
 fn numbers(memoir: &Memoir) -> Vec<u64> {
-    memoir.messages.iter().map(|message| message.record.0.get()).collect()
+    let mut numbers: Vec<_> = memoir.messages.iter().map(|message| message.record.0.get()).collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 fn body(log: &Log, number: u64) -> Option<Vec<u8>> {

@@ -6,6 +6,7 @@ mod support;
 mod consuming;
 mod crash;
 mod dead_letters;
+mod disk;
 mod durable;
 mod encrypted;
 mod handshake;

@@ -12,6 +12,7 @@
 //! simulation`.
 
 mod client;
+mod crash;
 mod model;
 mod operations;
 mod random;
