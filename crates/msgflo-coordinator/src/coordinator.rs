@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
-use msgflo_core::{Broker, Message, Participant, PortName, QueueName, Role};
+use futures_util::{StreamExt, stream};
+use msgflo_core::{Broker, Message, Participant, Role};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,8 @@ use crate::supervisor::{self, Forward, Supervisor};
 pub(crate) const INBOX: usize = 1024;
 /// How many events wait for a listener. One that is further behind is told how many it has missed.
 const EVENTS: usize = 4096;
+/// How many queues the broker is asked for at once.
+const DEPTHS: usize = 64;
 /// How long the broker is asked for the depth of a queue before it counts as unknown.
 const DEPTH_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -209,14 +211,17 @@ impl Handle {
     /// When the coordinator has ended.
     pub async fn status(&self) -> Result<Status, Error> {
         let mut status = self.state().await?;
-        for node in &mut status.nodes {
-            let named = node.inports.iter().filter_map(|port| Some((port.id.clone(), port.queue.clone()?)));
-            let ports: Vec<(PortName, QueueName)> = named.collect();
-            let depths = ports.into_iter().map(|(port, queue)| async {
-                let asked = tokio::time::timeout(DEPTH_DEADLINE, self.broker.depth(&queue)).await;
-                QueueStatus { port, queue, depth: asked.ok().and_then(Result::ok) }
-            });
-            node.queues = join_all(depths).await;
+        let places = status.nodes.iter().enumerate().flat_map(|(node, it)| {
+            let ports = it.inports.iter();
+            ports.filter_map(move |port| Some((node, port.id.clone(), port.queue.clone()?)))
+        });
+        let asked = places.collect::<Vec<_>>().into_iter().map(|(node, port, queue)| async move {
+            let asked = tokio::time::timeout(DEPTH_DEADLINE, self.broker.depth(&queue)).await;
+            (node, QueueStatus { port, queue, depth: asked.ok().and_then(Result::ok) })
+        });
+        let mut answers = stream::iter(asked).buffered(DEPTHS);
+        while let Some((node, queue)) = answers.next().await {
+            status.nodes[node].queues.push(queue);
         }
         Ok(status)
     }

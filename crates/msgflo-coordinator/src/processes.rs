@@ -12,6 +12,9 @@ use crate::desired::UnitName;
 pub(crate) const GRACE: Duration = Duration::from_secs(15);
 /// A process that lived this long did not fail to start: it is started again at once.
 const STABLE: Duration = Duration::from_secs(5);
+/// A process that replaces another and has lived this long counts as up, though nobody has heard a new participant: some keep
+/// the id of their predecessor.
+const ARRIVAL: Duration = Duration::from_secs(10);
 /// The pause after the first of several failures in a row, doubled with each further one, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
@@ -112,6 +115,7 @@ impl Processes {
         let instance = |number| Instance { unit: unit.clone(), number };
         let mut steps = Vec::new();
         slots.adopt_those_that_do_not_run();
+        slots.notice_arrivals(now);
         for _ in slots.staying()..wanted {
             slots.add(now);
         }
@@ -205,13 +209,12 @@ impl Processes {
     /// When there is something to do next, unless something happens before.
     pub(crate) fn wake(&self) -> Option<Instant> {
         let slots = self.units.values().flat_map(|slots| slots.slots.values());
-        slots
-            .filter_map(|slot| match slot.phase {
-                Phase::Waiting { at } => Some(at),
-                Phase::Stopping { kill_at, .. } => kill_at,
-                Phase::Starting | Phase::Running { .. } => None,
-            })
-            .min()
+        let due = slots.filter_map(|slot| match slot.phase {
+            Phase::Waiting { at } => Some(at),
+            Phase::Stopping { kill_at, .. } => kill_at,
+            Phase::Starting | Phase::Running { .. } => None,
+        });
+        due.chain(self.units.values().filter_map(Slots::next_arrival)).min()
     }
 
     fn slot(&mut self, instance: &Instance) -> Option<&mut Slot> {
@@ -232,6 +235,25 @@ impl Slots {
         for slot in self.slots.values_mut().filter(|slot| matches!(slot.phase, Phase::Waiting { .. })) {
             slot.generation = self.generation;
         }
+    }
+
+    /// Those that have lived long enough have arrived.
+    fn notice_arrivals(&mut self, now: Instant) {
+        for slot in self.slots.values_mut() {
+            if let Phase::Running { since, .. } = slot.phase {
+                slot.announced |= since + ARRIVAL <= now;
+            }
+        }
+    }
+
+    /// When the next process that replaces another has lived long enough.
+    fn next_arrival(&self) -> Option<Instant> {
+        let is_replacing = |slot: &&Slot| slot.generation == self.generation && !slot.announced;
+        let running = self.slots.values().filter(is_replacing).filter_map(|slot| match slot.phase {
+            Phase::Running { since, .. } => Some(since + ARRIVAL),
+            _ => None,
+        });
+        running.min().filter(|_| self.outdated() > 0)
     }
 
     /// How many of an earlier generation were not told to stop.
@@ -349,6 +371,28 @@ mod tests {
         processes.exited(&instance(1), exit(), later);
         assert_eq!(processes.plan(&unit(), 1, later), [Step::Spawn(instance(1))]);
         assert_eq!(processes.unit(&unit()).unwrap().restarts, 1);
+    }
+
+    #[test]
+    fn processes_are_replaced_one_after_the_other() {
+        let (mut processes, mut now) = (Processes::default(), Instant::now());
+        processes.plan(&unit(), 2, now);
+        for number in [1, 2] {
+            processes.started(&instance(number), 10 + number, now);
+        }
+        processes.replace(&unit());
+        assert_eq!(processes.plan(&unit(), 2, now), [Step::Spawn(instance(3))]);
+        processes.started(&instance(3), 13, now);
+        assert_eq!(processes.plan(&unit(), 2, now), [], "both old ones stay until it is up");
+        processes.announced(&unit());
+        processes.announced(&unit());
+        processes.announced(&unit());
+        assert_eq!(processes.plan(&unit(), 2, now), [Step::Terminate(instance(2))]);
+        assert_eq!(processes.plan(&unit(), 2, now), [Step::Spawn(instance(4))]);
+        processes.started(&instance(4), 14, now);
+        assert_eq!(processes.plan(&unit(), 2, now), []);
+        now = processes.wake().expect("one that nobody hears counts after a while");
+        assert_eq!(processes.plan(&unit(), 2, now), [Step::Terminate(instance(1))]);
     }
 
     proptest! {

@@ -49,7 +49,12 @@ pub(super) fn scan(
     handlers: &BTreeMap<String, String>,
 ) -> io::Result<BTreeMap<String, PathBuf>> {
     let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(folder)? {
+    let entries = match std::fs::read_dir(folder) {
+        // It is made with the first source that is written.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
+        entries => entries?,
+    };
+    for entry in entries {
         let path = entry?.path();
         let (Some(stem), Some(extension)) =
             (path.file_stem().and_then(|stem| stem.to_str()), path.extension().and_then(|it| it.to_str()))
@@ -119,6 +124,7 @@ pub(super) fn write(
     let extension =
         extension.map(|(_, extension)| *extension).filter(|it| handlers.contains_key(&format!(".{it}")));
     let Some(extension) = extension else { return Err(SourceError::UnknownLanguage(language.to_owned())) };
+    std::fs::create_dir_all(folder)?;
     let draft = folder.join(format!(".{name}.{extension}.draft-{}", std::process::id()));
     let written = std::fs::File::create(&draft)
         .and_then(|mut file| file.write_all(code.as_bytes()).and_then(|()| file.sync_all()))

@@ -12,6 +12,9 @@ use crate::graphs::{EdgePlace, Route};
 use crate::payload;
 use crate::protocol::{Capability, End, Protocol, Signal};
 
+/// How many nodes, and how many edges, clients are told of at once: a queue must hold it. The others follow.
+const NEWS: usize = 500;
+
 impl Hub {
     /// A packet is being sent to an inport.
     pub(super) fn packet_sent(&mut self, packet: &Packet) {
@@ -158,6 +161,10 @@ impl Hub {
             if self.told.nodes.get(&key) == Some(&state) {
                 continue;
             }
+            if signals.len() >= NEWS {
+                self.stale.observed = true;
+                break;
+            }
             let Ok(opened) = graphs.get(graph) else { continue };
             let Some(process) = opened.graph.processes.get(name.as_str()) else { continue };
             let mut metadata = json!(process.metadata);
@@ -203,6 +210,10 @@ impl Hub {
             }
             if self.told.edges.get(place) == Some(&shown) {
                 continue;
+            }
+            if signals.len() >= NEWS {
+                self.stale.observed = true;
+                break;
             }
             let found = opened.graph.find_edge(&src.endpoint(), &tgt.endpoint());
             let Some(edge) = found.map(|index| &opened.graph.connections[index]) else { continue };
