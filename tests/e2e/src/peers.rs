@@ -47,6 +47,19 @@ impl Peers {
         command
     }
 
+    /// Runs the integration tests that come with the source of py-amqp.
+    ///
+    /// # Panics
+    /// When the test runner has not unpacked it.
+    pub fn py_amqp_suite(&self) -> Command {
+        let mut command = Command::new(&self.python);
+        command
+            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore"])
+            .args(["-c", "setup.cfg", "-o", "python_classes=test_*", "-k", "not tls", "t/integration"])
+            .current_dir(crate::told("MSGFLO_E2E_PY_AMQP"));
+        command
+    }
+
     /// Runs a script of Python that finds PyPI's packages.
     pub fn python_script(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);

@@ -1,5 +1,6 @@
 //! The program as people call it.
 
+mod broker;
 mod graphs;
 mod usage;
 
