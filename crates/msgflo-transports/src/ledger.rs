@@ -2,11 +2,14 @@
 //!
 //! A binding is written down before it is made and struck out after it is removed. So after any crash the ledger holds
 //! at least what is in the broker, and removing what is not there is harmless.
+//!
+//! Changes that come while the file is being written are written together, with one more write: a thousand bindings that are made at
+//! once cost a few writes and not a thousand.
 
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use msgflo_core::{Binding, BoxError, Error};
 use serde::{Deserialize, Serialize};
@@ -52,7 +55,16 @@ impl File {
 pub(crate) struct Ledger {
     path: Option<PathBuf>,
     instance: Uuid,
-    content: Mutex<File>,
+    content: Mutex<Content>,
+    /// The revision that the file has. Whoever holds it is writing.
+    written: Arc<tokio::sync::Mutex<u64>>,
+}
+
+#[derive(Clone)]
+struct Content {
+    file: File,
+    /// Grows with every change.
+    revision: u64,
 }
 
 impl Ledger {
@@ -70,7 +82,9 @@ impl Ledger {
             },
             None => File::new(),
         };
-        Ok(Self { path, instance: content.instance, content: Mutex::new(content) })
+        let instance = content.instance;
+        let content = Mutex::new(Content { file: content, revision: 0 });
+        Ok(Self { path, instance, content, written: Arc::default() })
     }
 
     /// Names what the ledger's owner leaves in a broker; the same in every life.
@@ -84,39 +98,58 @@ impl Ledger {
     }
 
     pub(crate) fn list(&self, owner: Owner) -> Vec<Binding> {
-        self.lock().of(owner).iter().cloned().collect()
+        self.lock().file.of(owner).iter().cloned().collect()
     }
 
     /// The bindings of all owners.
     pub(crate) fn all(&self) -> BTreeSet<Binding> {
         let content = self.lock();
-        content.bindings.union(&content.peers).cloned().collect()
+        content.file.bindings.union(&content.file.peers).cloned().collect()
     }
 
     /// Writes `binding` down. Whether it is new.
-    pub(crate) fn add(&self, binding: &Binding, owner: Owner) -> Result<bool, Error> {
-        self.change(|content| content.of(owner).insert(binding.clone()))
+    pub(crate) async fn add(&self, binding: &Binding, owner: Owner) -> Result<bool, Error> {
+        self.change(|file| file.of(owner).insert(binding.clone())).await
     }
 
     /// Strikes `binding` out.
-    pub(crate) fn remove(&self, binding: &Binding, owner: Owner) -> Result<bool, Error> {
-        self.change(|content| content.of(owner).remove(binding))
+    pub(crate) async fn remove(&self, binding: &Binding, owner: Owner) -> Result<bool, Error> {
+        self.change(|file| file.of(owner).remove(binding)).await
     }
 
-    fn change(&self, change: impl FnOnce(&mut File) -> bool) -> Result<bool, Error> {
-        let mut content = self.lock();
-        let mut changed = content.clone();
-        if !change(&mut changed) {
-            return Ok(false);
-        }
-        if let Some(path) = &self.path {
-            write(path, &changed).map_err(|source| failed(path, "written", source))?;
-        }
-        *content = changed;
-        Ok(true)
+    async fn change(&self, change: impl FnOnce(&mut File) -> bool) -> Result<bool, Error> {
+        let (is_changed, revision) = {
+            let mut content = self.lock();
+            let is_changed = change(&mut content.file);
+            content.revision += u64::from(is_changed);
+            (is_changed, content.revision)
+        };
+        self.write_down(revision).await?;
+        Ok(is_changed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, File> {
+    /// Returns when the file has that revision or a later one.
+    async fn write_down(&self, revision: u64) -> Result<(), Error> {
+        let Some(path) = self.path.clone() else { return Ok(()) };
+        let mut written = self.written.clone().lock_owned().await;
+        if *written >= revision {
+            return Ok(());
+        }
+        let content = self.lock().clone();
+        let file = path.clone();
+        // It goes on, and holds the lock, also if nobody waits for it any more: no older file replaces a newer one.
+        let writing = tokio::task::spawn_blocking(move || {
+            let result = write(&file, &content.file);
+            if result.is_ok() {
+                *written = content.revision;
+            }
+            result
+        });
+        let result = writing.await.unwrap_or_else(|error| Err(error.into()));
+        result.map_err(|source| failed(&path, "written", source))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Content> {
         self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -160,16 +193,19 @@ mod tests {
         Binding::PubSub { source: "a.OUT".into(), target: target.into() }
     }
 
-    #[test]
-    fn survives_its_end() {
+    #[tokio::test]
+    async fn survives_its_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("new/ledger.json");
         let ledger = Ledger::open(Some(path.clone())).unwrap();
-        assert!(ledger.add(&binding("b.IN"), Owner::Network).unwrap());
-        assert!(!ledger.add(&binding("b.IN"), Owner::Network).unwrap(), "the second time nothing changes");
-        ledger.add(&binding("c.IN"), Owner::Network).unwrap();
-        ledger.add(&binding("d.IN"), Owner::Peers).unwrap();
-        ledger.remove(&binding("b.IN"), Owner::Network).unwrap();
+        assert!(ledger.add(&binding("b.IN"), Owner::Network).await.unwrap());
+        assert!(
+            !ledger.add(&binding("b.IN"), Owner::Network).await.unwrap(),
+            "the second time nothing changes"
+        );
+        ledger.add(&binding("c.IN"), Owner::Network).await.unwrap();
+        ledger.add(&binding("d.IN"), Owner::Peers).await.unwrap();
+        ledger.remove(&binding("b.IN"), Owner::Network).await.unwrap();
         let instance = *ledger.instance();
         drop(ledger);
         let again = Ledger::open(Some(path)).unwrap();
@@ -177,6 +213,18 @@ mod tests {
         assert_eq!(again.list(Owner::Peers), [binding("d.IN")]);
         assert_eq!(again.all(), [binding("c.IN"), binding("d.IN")].into());
         assert_eq!(*again.instance(), instance);
+    }
+
+    #[tokio::test]
+    async fn changes_that_come_together_are_all_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.json");
+        let ledger = Ledger::open(Some(path.clone())).unwrap();
+        let bindings: Vec<_> = (0..100).map(|n| binding(&format!("{n}.IN"))).collect();
+        let added =
+            futures_util::future::join_all(bindings.iter().map(|it| ledger.add(it, Owner::Network))).await;
+        assert!(added.into_iter().all(|it| it.unwrap()));
+        assert_eq!(read(&path).unwrap().unwrap().bindings, bindings.into_iter().collect());
     }
 
     #[test]

@@ -28,7 +28,8 @@ impl Hub {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
         })?;
-        self.reload().await?;
+        let now = self.library_fingerprint().await;
+        self.reload(now).await?;
         let participants = self.coordinator.participants().await.map_err(|error| error.to_string())?;
         let signal = crate::components::one(&component, self.library(), &participants);
         self.reply(from, id, &signal);
@@ -43,15 +44,15 @@ impl Hub {
     }
 
     /// Reads the library again if its files are no longer what they were.
-    pub(super) async fn reload_when_changed(&mut self, known: &mut Fingerprint) {
+    pub(super) async fn reload_when_changed(&mut self) {
         let now = self.library_fingerprint().await;
-        if now == *known {
+        if now == self.fingerprint {
             return;
         }
+        let known = &self.fingerprint;
         let changed = now.iter().filter(|(path, what)| known.get(*path) != Some(what)).map(|(path, _)| path);
         let changed: BTreeSet<_> = changed.cloned().collect();
-        *known = now;
-        if let Err(message) = self.reload().await {
+        if let Err(message) = self.reload(now).await {
             // The old one stays in force.
             tracing::error!(message, "the component library could not be read again");
             self.tell_others(None, &Signal::error(Protocol::Component, message));
@@ -75,7 +76,9 @@ impl Hub {
         self.restart(&components).await;
     }
 
-    async fn reload(&mut self) -> Result<(), String> {
+    /// Reads the library again, whose files are as `now` says.
+    async fn reload(&mut self, now: Fingerprint) -> Result<(), String> {
+        self.fingerprint = now;
         let origin = self.library().origin().clone();
         let opened = tokio::task::spawn_blocking(move || Library::open(origin)).await;
         self.editor.library =

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
-use msgflo_coordinator::{Choice, Desired, Event, Handle, Library, PortRef};
+use msgflo_coordinator::{Choice, Desired, Event, Fingerprint, Handle, Library, PortRef};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -72,6 +72,8 @@ pub(crate) struct Hub {
     told: Told,
     stale: Stale,
     unsaved_since: Option<Instant>,
+    /// What the library's files were when they were last read.
+    fingerprint: Fingerprint,
 }
 
 /// What clients were told of nodes and edges.
@@ -109,6 +111,7 @@ impl Hub {
             told: Told::default(),
             stale: Stale { places: true, ..Stale::default() },
             unsaved_since: None,
+            fingerprint: Fingerprint::default(),
         }
     }
 
@@ -120,7 +123,7 @@ impl Hub {
         for interval in [&mut observe, &mut second] {
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
-        let mut fingerprint = self.library_fingerprint().await;
+        self.fingerprint = self.library_fingerprint().await;
         loop {
             let went_on = tokio::select! {
                 () = token.cancelled() => break,
@@ -160,7 +163,7 @@ impl Hub {
                 }
                 _ = second.tick() => {
                     self.tell_left_out();
-                    self.reload_when_changed(&mut fingerprint).await;
+                    self.reload_when_changed().await;
                     Ok(())
                 }
             };

@@ -182,17 +182,17 @@ impl Broker for AmqpBroker {
     }
 
     async fn add_binding(&self, binding: &Binding) -> Result<(), Error> {
-        let new = self.ledger.add(binding, Owner::Network)?;
+        let new = self.ledger.add(binding, Owner::Network).await?;
         let bound = self.bind(binding).await;
         if new && matches!(bound, Err(Error::NotFound { .. })) {
-            self.ledger.remove(binding, Owner::Network)?;
+            self.ledger.remove(binding, Owner::Network).await?;
         }
         bound
     }
 
     async fn remove_binding(&self, binding: &Binding) -> Result<(), Error> {
         self.unbind(binding).await?;
-        self.ledger.remove(binding, Owner::Network).map(drop)
+        self.ledger.remove(binding, Owner::Network).await.map(drop)
     }
 
     async fn list_bindings(&self) -> Result<Vec<KnownBinding>, Error> {

@@ -88,10 +88,10 @@ impl Router {
     /// Carries `binding` from now on, and remembers it.
     pub(crate) async fn add(&self, binding: &Binding, owner: Owner) -> Result<(), Error> {
         let mut lines = self.shared.lines.lock().await;
-        let new = self.shared.ledger.add(binding, owner)?;
+        let new = self.shared.ledger.add(binding, owner).await?;
         let begun = self.shared.begin(&mut lines, binding).await;
         if new && matches!(begun, Err(Error::NotFound { .. })) {
-            self.shared.ledger.remove(binding, owner)?;
+            self.shared.ledger.remove(binding, owner).await?;
         }
         if new && begun.is_ok() {
             self.shared.changes.send_modify(|count| *count += 1);
@@ -109,7 +109,7 @@ impl Router {
         if !self.shared.ledger.list(other).contains(binding) {
             self.shared.end(&mut lines, binding).await?;
         }
-        if self.shared.ledger.remove(binding, owner)? {
+        if self.shared.ledger.remove(binding, owner).await? {
             self.shared.changes.send_modify(|count| *count += 1);
         }
         Ok(())
