@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{InFlight, Observation, Policy, Role, Timestamp, WorkerLimits};
+use crate::{Demand, InFlight, Observation, Policy, Prospect, Role, Timestamp, WorkerLimits};
 
 /// What a policy decided for one role in one cycle. It can be recorded, explained and replayed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +68,8 @@ pub enum Reason {
         /// The highest estimate in the window.
         highest: u32,
     },
+    /// Fewer would do even if more came than is likely.
+    FewerDo,
     /// As many are needed as there are.
     Steady,
     /// It is not known how many there are, so the estimate is asked for.
@@ -187,6 +189,9 @@ pub struct Inputs {
     /// How long nothing has waited or run, where the policy wants to know.
     #[serde(default, with = "crate::seconds::option", skip_serializing_if = "Option::is_none")]
     pub idle_for: Option<Duration>,
+    /// What is expected, where the policy looks ahead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prospect: Option<Prospect>,
     /// The numbers of the configuration that took part.
     pub parameters: Parameters,
 }
@@ -287,6 +292,9 @@ impl Decision {
     fn write_estimate(&self, f: &mut fmt::Formatter<'_>, estimate: &Estimate) -> fmt::Result {
         let Parameters { processing, available, concurrency, .. } = self.inputs.parameters;
         f.write_str(", ")?;
+        if let Some(prospect) = &self.inputs.prospect {
+            return write_prospect(f, prospect, estimate);
+        }
         if self.inputs.policy == Policy::Ratio {
             return write!(f, "by the table {}", count(estimate.needed, "worker"));
         }
@@ -313,6 +321,7 @@ impl fmt::Display for Reason {
                 write!(f, "down as far as the window allows, it needed {highest}")
             }
             Self::WindowHolds { highest } => write!(f, "no change, the window needed {highest}"),
+            Self::FewerDo => f.write_str("down, fewer do even if more comes than is likely"),
             Self::Steady => f.write_str("no change"),
             Self::WorkersUnknown => f.write_str("it is not known how many workers there are"),
             Self::LastJobDone => f.write_str("down, the last job is done"),
@@ -344,6 +353,20 @@ impl fmt::Display for Limit {
             Self::Budget { workers } => write!(f, "the budget leaves it {workers}"),
             Self::OneByOne => f.write_str("in flight is only bounded, so one worker at a time"),
         }
+    }
+}
+
+fn write_prospect(f: &mut fmt::Formatter<'_>, prospect: &Prospect, estimate: &Estimate) -> fmt::Result {
+    let Prospect { forecast, booting, demand, .. } = prospect;
+    write!(f, "{:.3} per second expected", forecast.rate)?;
+    if *booting > 0 {
+        write!(f, ", {} booting", count((*booting).into(), "worker"))?;
+    }
+    match demand {
+        Some(Demand { work, within }) => {
+            write!(f, ", {work:.0} s of work within {within:.0} s need {}", count(estimate.needed, "worker"))
+        }
+        None => write!(f, ", {} do", count(estimate.needed, "worker")),
     }
 }
 

@@ -30,6 +30,7 @@
 //!
 //! It does not talk to anything, keep anything beyond [`RoleState`], or know what a broker is.
 
+mod bound;
 mod budget;
 mod config;
 mod decision;
@@ -43,21 +44,23 @@ mod policy;
 mod ratio;
 mod schedule;
 mod seconds;
+pub mod simulation;
 mod state;
 mod timestamp;
 
+pub use bound::Clairvoyant;
 pub use budget::Budget;
 pub use config::{
-    ACTUATORS, Checked, Config, ConfigError, Diagnostic, Environment, JobStats, KEYS, KeyInfo, OptionInfo, Part,
-    PartInfo, Percentile, Place, RoleConfig, SOURCES, Severity, Shape, WorkerLimits, json_schema, keys_table,
-    parts_table, update_job_stats,
+    ACTUATORS, Checked, Config, ConfigError, Diagnostic, Environment, JobStats, KEYS, KeyInfo, OptionInfo,
+    Part, PartInfo, Percentile, Place, RoleConfig, SOURCES, Severity, Shape, WorkerLimits, json_schema,
+    keys_table, parts_table, update_job_stats,
 };
 pub use decision::{Action, Decision, Estimate, Inputs, Limit, Parameters, Reason};
 pub use in_flight::InFlight;
 pub use names::{AppName, BrokerUrl, QueueName, QueueNames, Role, Secret, WorkerName};
 pub use normal::inverse_normal_cdf;
 pub use observation::{JobReports, JobTimes, Manual, Observation, QueueSample, WorkerCount};
-pub use policy::{EstimateWindow, Memory, Policy};
+pub use policy::{Demand, EstimateWindow, Forecast, Memory, Policy, Prospect};
 pub use ratio::{JobWorkerRatio, Step};
 pub use schedule::{BadTime, Rule, Schedule, When};
 pub use state::{Occasion, RoleState};

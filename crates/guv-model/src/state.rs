@@ -3,7 +3,7 @@
 use crate::guard::{self, Accepted};
 use crate::learn::Learner;
 use crate::policy::{EstimateWindow, Memory};
-use crate::{Decision, Observation, RoleConfig, Timestamp, WorkerLimits};
+use crate::{Decision, Observation, Policy, RoleConfig, Timestamp, WorkerLimits};
 
 /// The state machine of one role: an observation goes in, a decision comes out.
 ///
@@ -43,11 +43,15 @@ impl RoleState {
         observation: &Observation,
         now: Timestamp,
     ) -> Decision {
-        let learnt = role.learn_processing.then(|| {
+        let looks_ahead = role.policy == Policy::Deadline;
+        let learnt = (role.learn_processing || looks_ahead).then(|| {
             self.learner.observe(role, observation, now);
             self.learner.applied_to(role)
         });
         let role = learnt.as_ref().unwrap_or(role);
+        if looks_ahead {
+            self.memory.deadline.observe(role, observation, now);
+        }
         let mut decision = role.policy.decide(role, &self.memory, observation, now);
         match occasion {
             Occasion::Poll => self.memory.polled(&decision),
@@ -60,6 +64,7 @@ impl RoleState {
     /// The platform has accepted so many workers.
     pub fn accepted(&mut self, workers: u32, now: Timestamp) {
         self.accepted = Some(Accepted { workers, at: now });
+        self.memory.deadline.accepted(workers, now);
     }
 
     /// Takes over a changed configuration: the newest estimates are kept, within the new limits.

@@ -3,6 +3,7 @@
 use crate::{Decision, InFlight, Timestamp};
 
 use super::EstimateWindow;
+use super::deadline::History;
 
 /// What is remembered of a role for its policy.
 #[derive(Clone, Debug)]
@@ -11,6 +12,8 @@ pub struct Memory {
     pub window: EstimateWindow,
     /// Since when nothing has waited and nothing was known to run.
     pub idle_since: Option<Timestamp>,
+    /// For [`Policy::Deadline`](crate::Policy::Deadline).
+    pub(crate) deadline: History,
 }
 
 impl Memory {
@@ -21,7 +24,7 @@ impl Memory {
 
     /// These estimates, and nothing else yet.
     pub fn of(window: EstimateWindow) -> Self {
-        Self { window, idle_since: None }
+        Self { window, idle_since: None, deadline: History::default() }
     }
 
     /// Takes in a decision of a poll; one without data leaves everything as it was.

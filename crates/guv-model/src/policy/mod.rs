@@ -5,6 +5,7 @@
 //! [`Memory`]. What holds for every policy (steps, cooldown, busy workers, manual settings) is not its business:
 //! that comes after it.
 
+mod deadline;
 mod memory;
 mod proportional;
 mod ratio;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Decision, Observation, RoleConfig, Timestamp};
 
+pub use deadline::{Demand, Forecast, Prospect};
 pub use memory::Memory;
 pub use window::EstimateWindow;
 
@@ -27,17 +29,20 @@ pub enum Policy {
     Proportional,
     /// By a table of waiting jobs, down when the last job is done: DynoScaler.
     Ratio,
+    /// By looking ahead at what will be due when, with the workers that boot already.
+    Deadline,
 }
 
 impl Policy {
     /// Every policy.
-    pub const ALL: [Self; 2] = [Self::Proportional, Self::Ratio];
+    pub const ALL: [Self; 3] = [Self::Proportional, Self::Ratio, Self::Deadline];
 
     /// Its name in a configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Proportional => "proportional",
             Self::Ratio => "ratio",
+            Self::Deadline => "deadline",
         }
     }
 
@@ -57,6 +62,7 @@ impl Policy {
         match self {
             Self::Proportional => proportional::decide(role, memory, observation, now),
             Self::Ratio => ratio::decide(role, memory, observation, now),
+            Self::Deadline => deadline::decide(role, memory, observation, now),
         }
     }
 }

@@ -67,6 +67,7 @@ pub(super) fn decide(
             in_flight,
             window: window.iter().collect(),
             idle_for: None,
+            prospect: None,
             parameters,
         },
     }

@@ -57,6 +57,7 @@ pub(super) fn decide(
             in_flight,
             window: memory.window.iter().collect(),
             idle_for,
+            prospect: None,
             parameters,
         },
     }

@@ -1,0 +1,121 @@
+//! Can so many workers do all work in time? A look ahead at the work that will have to be done by when, and at what the workers
+//! can have done by then.
+//!
+//! Let D be the time that jobs may wait and still be done: the deadline less a tail of the processing time and the age of
+//! what is seen. What arrives within h has to be done by x = h + D. For h from now to two minutes ahead:
+//!
+//! ```text
+//! work(h)     = ready·S + ½·held·S·(1 + v²) + n(h)·S + z·S·√(n(h)·(1 + v²)·φ)
+//! capacity(x) = c·( up·x + Σ booting (x − expected) + new·(x − boot) )        each term at least 0
+//! ```
+//! S and v are mean and coefficient of variation of the processing time, n(h) the jobs expected within h and φ their dispersion, c the
+//! concurrency.
+//! ½·S·(1 + v²) is the mean rest of a job that is under way. What waits is due by its age: what is in hand by D less the age of the
+//! oldest, and half of what waits by D less half of that age. There are enough workers if capacity(x) ≥ work in each case.
+
+use serde::{Deserialize, Serialize};
+
+use super::traffic::Forecast;
+
+/// How far ahead, and in which steps, seconds.
+const HORIZON: f64 = 120.0;
+const STEP: f64 = 12.0;
+
+/// A new worker counts only where it would have at least this long to work, seconds: what is due sooner it cannot help.
+const OF_USE: f64 = 18.0;
+
+/// What there is, and what is expected.
+#[derive(Clone, Debug)]
+pub(super) struct Outlook {
+    /// Jobs that wait.
+    pub(super) ready: f64,
+    /// Jobs in hand.
+    pub(super) held: f64,
+    /// How long the oldest waiting job has waited, seconds.
+    pub(super) oldest: f64,
+    /// How long a job may wait and still be done in time, seconds, positive.
+    pub(super) slack: f64,
+    /// S: mean processing time, seconds.
+    pub(super) mean: f64,
+    /// 1 + v².
+    pub(super) spread: f64,
+    /// What is expected to come.
+    pub(super) forecast: Forecast,
+    /// Jobs that a worker does at once.
+    pub(super) concurrency: f64,
+    /// Workers that are up.
+    pub(super) up: u32,
+    /// Groups of workers that boot, oldest first: how many, and in how many seconds they are expected.
+    pub(super) booting: Vec<(u32, f64)>,
+    /// Seconds that a new worker takes.
+    pub(super) boot: f64,
+}
+
+/// Work that has to be done, and what cannot do it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Demand {
+    /// Seconds of work.
+    pub work: f64,
+    /// Within how many seconds.
+    pub within: f64,
+}
+
+impl Outlook {
+    /// The fewest workers, at least `least` and at most `most`, that do all work in time, `z` deviations of it included;
+    /// and the demand that fewer cannot meet.
+    pub(super) fn needed(&self, z: f64, least: u32, most: u32) -> (u32, Option<Demand>) {
+        let current = self.current();
+        let demands: Vec<Demand> = self.demands(z).collect();
+        let unmet =
+            |workers: u32| demands.iter().find(|demand| !self.meets(workers, demand, current)).copied();
+        // More workers never do less, so that the fewest can be searched for by halves.
+        let (mut low, mut high) = (least, most.max(least));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if unmet(middle).is_none() { high = middle } else { low = middle + 1 }
+        }
+        let because = low.checked_sub(1).filter(|_| low > least).and_then(unmet);
+        (low, because)
+    }
+
+    fn current(&self) -> u32 {
+        self.up + self.booting.iter().map(|(workers, _)| workers).sum::<u32>()
+    }
+
+    fn demands(&self, z: f64) -> impl Iterator<Item = Demand> {
+        let Self { mean, spread, forecast, slack, .. } = *self;
+        let base = self.ready * mean + 0.5 * self.held * mean * spread;
+        let steps = (HORIZON / STEP) as u32;
+        let to_come = (0..=steps).map(move |step| {
+            let ahead = f64::from(step) * STEP;
+            let jobs = forecast.jobs_within(ahead);
+            let deviation = (jobs * spread * forecast.dispersion).sqrt();
+            Demand { work: base + mean * (jobs + z * deviation), within: ahead + slack }
+        });
+        // Ages are taken to fall evenly from the oldest job to the newest.
+        let waiting = [1.0, 0.5].into_iter().filter(|_| self.ready > 0.0);
+        let (ready, oldest) = (self.ready, self.oldest);
+        let waiting = waiting
+            .map(move |part| Demand { work: base - part * ready * mean, within: slack - part * oldest });
+        to_come.chain(waiting)
+    }
+
+    fn meets(&self, workers: u32, demand: &Demand, current: u32) -> bool {
+        // Workers that are asked for now cannot help with what is due before they are of use.
+        let out_of_reach = workers >= current && demand.within - self.boot < OF_USE;
+        out_of_reach || self.capacity(workers, demand.within) >= demand.work
+    }
+
+    /// Seconds of work that so many workers do within a time. When there are to be fewer, the newest go.
+    fn capacity(&self, workers: u32, within: f64) -> f64 {
+        let up = workers.min(self.up);
+        let mut seconds = f64::from(up) * within.max(0.0);
+        let mut left = workers - up;
+        for &(booting, expected) in &self.booting {
+            let kept = left.min(booting);
+            left -= kept;
+            seconds += f64::from(kept) * (within - expected).max(0.0);
+        }
+        self.concurrency * (seconds + f64::from(left) * (within - self.boot).max(0.0))
+    }
+}

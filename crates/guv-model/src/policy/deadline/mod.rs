@@ -1,0 +1,222 @@
+//! The deadline policy: enough workers, at every moment ahead, for what will be due by then.
+//!
+//! It looks at what waits and is in hand, at how fast jobs come and how unevenly, at the workers that there are and at
+//! those that boot already, and asks whether they do all work in time, two minutes ahead. Up at once, when what is expected cannot
+//! be done by the workers that there are: those that boot are counted, so that nothing is asked for twice. Down only when fewer
+//! would do even if more came than is likely: a worker too many costs little, one too few costs deadlines.
+//!
+//! What is not known is replaced by what is safe: without the age of the oldest job it is taken to have waited since the queue was last
+//! seen empty; without rates the balance of jobs gives them; a bound on the jobs in hand counts in full; without ready
+//! messages nothing is changed.
+
+mod look_ahead;
+mod starts;
+mod traffic;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Action, Decision, Estimate, InFlight, Inputs, Observation, Policy, Reason, RoleConfig, Timestamp,
+    WorkerCount,
+};
+
+use super::Memory;
+use look_ahead::Outlook;
+use starts::Starts;
+use traffic::Traffic;
+
+pub use look_ahead::Demand;
+pub use traffic::Forecast;
+
+/// So many deviations above what is expected count when workers are added. None: they can be added later too.
+const UP: f64 = 0.0;
+/// So many count when workers are taken away, for to have them again takes a start.
+const DOWN: f64 = 1.2;
+/// So many deviations of the processing time are left for a job itself.
+const TAIL: f64 = 2.2;
+/// What is seen may be this old, as a part of the time between looks, seconds at most.
+const STALE: (f64, f64) = (1.0 / 6.0, 5.0);
+/// For this part of the highest number of jobs remembered there is always room.
+const READY_FOR: f64 = 0.42;
+
+/// What is remembered of a role for this policy.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    traffic: Traffic,
+    starts: Starts,
+    /// Since when jobs have been waiting.
+    waiting_since: Option<Timestamp>,
+    /// The time between the last two looks.
+    interval: Duration,
+}
+
+/// What a decision of this policy rests on beside what was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Prospect {
+    /// What is expected to come.
+    pub forecast: Forecast,
+    /// Workers that boot, as far as it is known.
+    pub booting: u32,
+    /// How long a job may wait and still be done in time, going by what is known of its processing time.
+    #[serde(with = "crate::seconds")]
+    pub slack: Duration,
+    /// The work that fewer workers could not do in time; `None` where the fewest suffice.
+    pub demand: Option<Demand>,
+}
+
+impl History {
+    /// Takes in what is seen.
+    pub(crate) fn observe(&mut self, role: &RoleConfig, observation: &Observation, now: Timestamp) {
+        if let Some(before) = self.traffic.last_seen().filter(|before| *before < now) {
+            self.interval = now.saturating_since(before);
+        }
+        self.traffic.observe(role, observation, now);
+        if let Some(workers) = observation.workers {
+            self.starts.observe(workers, role.boot.as_secs_f64(), now);
+        }
+        match observation.queue.ready {
+            Some(0) => self.waiting_since = None,
+            Some(_) => _ = self.waiting_since.get_or_insert(now),
+            None => {}
+        }
+    }
+
+    /// The platform has just accepted so many workers.
+    pub(crate) fn accepted(&mut self, workers: u32, now: Timestamp) {
+        self.starts.accepted(workers, now);
+    }
+
+    /// How long the oldest job has waited, at most.
+    fn oldest(&self, observation: &Observation, now: Timestamp) -> Duration {
+        let since = || self.waiting_since.map(|since| now.saturating_since(since) + self.interval);
+        observation.queue.oldest.or_else(since).unwrap_or_default()
+    }
+
+    fn outlook(
+        &self,
+        role: &RoleConfig,
+        observation: &Observation,
+        ready: u64,
+        workers: WorkerCount,
+        now: Timestamp,
+    ) -> Outlook {
+        let held = InFlight::of(&observation.queue, observation.workers, role.concurrency);
+        let (mean, deviation) = (role.processing.as_secs_f64(), role.stddev.as_secs_f64());
+        let deadline = role.deadline.as_secs_f64();
+        let stale = (self.interval.as_secs_f64() * STALE.0).min(STALE.1);
+        let boot = role.boot.as_secs_f64();
+        let booting: Vec<_> = self.starts.expected(boot, now).collect();
+        // Where jobs take about as long as they may, half of the time is left for waiting: more would need workers without end.
+        let slack = (deadline - mean - TAIL * deviation - stale).max(deadline / 2.0);
+        let mut forecast = self.traffic.forecast();
+        // Where jobs may wait for longer than a start takes, there is the time to see whether a change lasts.
+        forecast.excess *= (boot / slack).min(1.0);
+        Outlook {
+            ready: ready as f64,
+            held: held.jobs().unwrap_or(0) as f64,
+            oldest: self.oldest(observation, now).as_secs_f64(),
+            slack,
+            mean,
+            spread: 1.0 + (deviation / mean).powi(2),
+            forecast,
+            concurrency: f64::from(role.concurrency.get()),
+            up: workers.current.saturating_sub(booting.iter().map(|(workers, _)| workers).sum()),
+            booting,
+            boot,
+        }
+    }
+}
+
+pub(super) fn decide(
+    role: &RoleConfig,
+    memory: &Memory,
+    observation: &Observation,
+    now: Timestamp,
+) -> Decision {
+    let in_flight = InFlight::of(&observation.queue, observation.workers, role.concurrency);
+    let mut parameters = role.parameters(now);
+    let platform_limit = observation.platform_limit.filter(|limit| *limit < parameters.limits.maximum);
+    parameters.limits.maximum = platform_limit.unwrap_or(parameters.limits.maximum);
+    let bounds = parameters.limits;
+    let mut decision = Decision {
+        role: role.role.clone(),
+        at: now,
+        target: None,
+        action: Action::Hold,
+        reason: Reason::ReadyUnknown,
+        estimate: None,
+        limits: Vec::new(),
+        look_again: None,
+        inputs: Inputs {
+            policy: Policy::Deadline,
+            observation: observation.clone(),
+            in_flight,
+            window: Vec::new(),
+            idle_for: None,
+            prospect: None,
+            parameters,
+        },
+    };
+    let Some(ready) = observation.queue.ready else { return decision };
+    // Without a count nothing is taken away; what there is to do is still asked for.
+    let workers = observation.workers.unwrap_or(WorkerCount::running(0));
+    let history = &memory.deadline;
+    let outlook = history.outlook(role, observation, ready, workers, now);
+    let forecast = outlook.forecast;
+    let room = READY_FOR * forecast.peak * outlook.mean / (outlook.slack * outlook.concurrency);
+    let least = (room.ceil() as u32).max(bounds.bound(0));
+    let most = u32::MAX / 4;
+    let current = workers.current;
+    let to_go_up = outlook.needed(UP, least, most);
+    let (needed, demand) = if to_go_up.0 > current { to_go_up } else { outlook.needed(DOWN, least, most) };
+    let jobs = ready.saturating_add(in_flight.jobs().unwrap_or(0));
+    let estimate = Estimate {
+        jobs,
+        turns: jobs.div_ceil(u64::from(role.concurrency.get())),
+        needed: u64::from(needed),
+        workers: bounds.bound(needed),
+    };
+    decision.limits.extend(estimate.limit_met(platform_limit));
+    decision.estimate = Some(estimate);
+    decision.inputs.prospect = Some(Prospect {
+        forecast,
+        booting: current - outlook.up,
+        slack: Duration::from_secs_f64(outlook.slack),
+        demand,
+    });
+    (decision.action, decision.target, decision.reason) =
+        step(&estimate, to_go_up.0, observation, in_flight, bounds.maximum);
+    decision
+}
+
+/// From the workers that there are to those that are needed.
+fn step(
+    estimate: &Estimate,
+    expected: u32,
+    observation: &Observation,
+    in_flight: InFlight,
+    maximum: u32,
+) -> (Action, Option<u32>, Reason) {
+    let Some(workers) = observation.workers else {
+        return match in_flight {
+            InFlight::Unknown => (Action::Hold, None, Reason::InFlightUnknown),
+            _ => (Action::Set, Some(estimate.workers), Reason::WorkersUnknown),
+        };
+    };
+    let current = workers.current;
+    if current > maximum {
+        return (Action::Down, Some(maximum), Reason::DownToEstimate);
+    }
+    if expected > current && estimate.workers > current {
+        return (Action::Up, Some(estimate.workers), Reason::UpAtOnce);
+    }
+    if estimate.workers >= current {
+        return (Action::Keep, None, Reason::Steady);
+    }
+    match in_flight {
+        InFlight::Unknown => (Action::Hold, None, Reason::InFlightUnknown),
+        _ => (Action::Down, Some(estimate.workers), Reason::FewerDo),
+    }
+}

@@ -1,0 +1,152 @@
+//! How many jobs come, followed over time.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{InFlight, Observation, RoleConfig, Timestamp};
+
+/// The time constant of the slow rate.
+const SLOW: f64 = 720.0;
+/// The time constant of the fast rate.
+const FAST: f64 = 50.0;
+/// How much of the difference between fast and slow is believed when traffic falls.
+const FALL: f64 = 0.4;
+/// How much of it is believed when traffic rises: being late costs deadlines, being early only money.
+const RISE: f64 = 1.0;
+/// The time constant of the dispersion.
+const DISPERSED: f64 = 600.0;
+/// No single look makes more of the dispersion than this.
+const WILDEST: f64 = 30.0;
+/// The time constant with which the highest number of jobs is forgotten.
+const REMEMBERED: f64 = 5400.0;
+/// Looks that follow each other faster than this are taken together.
+const SHORTEST: Duration = Duration::from_millis(900);
+/// What happened in a time longer than this is not taken for what happens now.
+const LONGEST: Duration = Duration::from_secs(600);
+/// So many arrivals are always thought possible within one look.
+const FEWEST: f64 = 0.3;
+
+/// What is expected of a role's traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// Jobs per second.
+    pub rate: f64,
+    /// Jobs per second that come beside these for the moment, or stay away; it fades.
+    pub excess: f64,
+    /// Variance of the arrivals ÷ their mean: 1 where they are independent of each other, more where they come in bursts.
+    pub dispersion: f64,
+    /// The most jobs in the system that are remembered.
+    pub peak: f64,
+}
+
+/// The time constant with which an excess is expected to fade.
+const FADE: f64 = 60.0;
+
+impl Forecast {
+    /// How many jobs are expected within so many seconds.
+    pub(crate) fn jobs_within(&self, seconds: f64) -> f64 {
+        (self.rate * seconds + self.excess * FADE * (1.0 - (-seconds / FADE).exp())).max(0.0)
+    }
+}
+
+/// The traffic of one role.
+///
+/// Two exponential means of the arrival rate, one slow and one fast; the squared deviation of each look from what the slow
+/// one expects gives the dispersion. All begin as plain means, so that the first look counts in full.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Traffic {
+    slow: f64,
+    fast: f64,
+    dispersion: f64,
+    peak: f64,
+    /// Seconds observed.
+    age: f64,
+    seen: Option<Seen>,
+}
+
+/// The last look.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    at: Timestamp,
+    jobs: f64,
+    finished: Option<u64>,
+}
+
+impl Traffic {
+    /// Takes in a look at the queue. Without the number of ready messages it tells nothing.
+    pub(crate) fn observe(&mut self, role: &RoleConfig, observation: &Observation, now: Timestamp) {
+        let queue = &observation.queue;
+        let Some(ready) = queue.ready else { return };
+        let held = InFlight::of(queue, observation.workers, role.concurrency).jobs().unwrap_or(0);
+        let jobs = ready.saturating_add(held) as f64;
+        let seen = Seen { at: now, jobs, finished: queue.reports.map(|reports| reports.finished) };
+        let Some(before) = self.seen else {
+            self.peak = jobs;
+            self.seen = Some(seen);
+            return;
+        };
+        let gap = now.saturating_since(before.at);
+        if gap < SHORTEST {
+            return;
+        }
+        self.seen = Some(seen);
+        let seconds = gap.as_secs_f64();
+        self.peak = (self.peak * (-seconds / REMEMBERED).exp()).max(jobs);
+        if gap > LONGEST {
+            return;
+        }
+        let arrivals = queue.fill_rate.map_or_else(
+            || arrivals_by_balance(&before, &seen, queue.drain_rate, role, held as f64, seconds),
+            |rate| rate.max(0.0) * seconds,
+        );
+        self.follow(arrivals, seconds);
+    }
+
+    fn follow(&mut self, arrivals: f64, seconds: f64) {
+        let of_all = seconds / (self.age + seconds);
+        let expected = (self.slow * seconds).max(FEWEST);
+        let deviation = ((arrivals - expected).powi(2) / expected).min(WILDEST);
+        self.dispersion += (seconds / DISPERSED).min(1.0).max(of_all) * (deviation - self.dispersion);
+        let rate = arrivals / seconds;
+        self.slow += (1.0 - (-seconds / SLOW).exp()).max(of_all) * (rate - self.slow);
+        self.fast += (1.0 - (-seconds / FAST).exp()).max(of_all) * (rate - self.fast);
+        self.age += seconds;
+    }
+
+    /// What is expected from here on.
+    pub(crate) fn forecast(&self) -> Forecast {
+        let change = self.fast - self.slow;
+        let believed = if change > 0.0 { RISE } else { FALL };
+        Forecast {
+            rate: self.slow,
+            excess: believed * change,
+            dispersion: self.dispersion.max(1.0),
+            peak: self.peak,
+        }
+    }
+
+    /// How long ago the last look but this one was.
+    pub(crate) fn last_seen(&self) -> Option<Timestamp> {
+        self.seen.map(|seen| seen.at)
+    }
+}
+
+/// What has come is what there is more of, and what was done meanwhile.
+fn arrivals_by_balance(
+    before: &Seen,
+    now: &Seen,
+    drain_rate: Option<f64>,
+    role: &RoleConfig,
+    held: f64,
+    seconds: f64,
+) -> f64 {
+    let counted = match (before.finished, now.finished) {
+        // A sum that has shrunk has started anew.
+        (Some(before), Some(now)) if now >= before => Some((now - before) as f64),
+        _ => drain_rate.map(|rate| rate.max(0.0) * seconds),
+    };
+    // Where nobody tells: as much as the jobs in hand would have been done, going by how long one takes.
+    let done = counted.unwrap_or_else(|| held * seconds / role.processing.as_secs_f64());
+    (now.jobs - before.jobs + done).max(0.0)
+}

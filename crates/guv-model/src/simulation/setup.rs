@@ -1,0 +1,79 @@
+//! What a simulated platform is like, and how it is watched.
+
+use rand::RngExt;
+use rand_distr::{Distribution, LogNormal};
+use rand_pcg::Pcg64Mcg;
+
+/// The platform that runs the workers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Platform {
+    /// Jobs that a worker processes at once.
+    pub concurrency: u32,
+    /// From the request for a worker to its first job.
+    pub boot: Boot,
+    /// Seconds from telling an idle worker to stop to its exit.
+    pub idle_stop: f64,
+    /// Seconds that a busy worker has for what it holds. Then it is killed, and its jobs go back to the front of the queue.
+    pub grace: f64,
+    /// Whether idle workers are stopped first; else the newest.
+    pub idle_first: bool,
+    /// The most workers that it runs.
+    pub limit: u32,
+}
+
+/// How long workers take to start: lognormal, cut to a range. Seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Boot {
+    /// The middle.
+    pub median: f64,
+    /// Standard deviation of the logarithm.
+    pub spread: f64,
+    /// The shortest.
+    pub least: f64,
+    /// The longest.
+    pub most: f64,
+}
+
+/// How the queue is watched.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Watch {
+    /// Seconds from look to look.
+    pub interval: f64,
+    /// What is seen is at most so many seconds old: uniformly.
+    pub staleness: f64,
+}
+
+impl Default for Platform {
+    /// As measured of a large hosting platform: 45 to 75 s to start, mean 52; 10 s to stop, 30 s where there is work.
+    fn default() -> Self {
+        Self {
+            concurrency: 1,
+            boot: Boot { median: 51.3, spread: 0.12, least: 45.0, most: 75.0 },
+            idle_stop: 10.0,
+            grace: 30.0,
+            idle_first: false,
+            limit: u32::MAX,
+        }
+    }
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { interval: 30.0, staleness: 5.0 }
+    }
+}
+
+impl Boot {
+    pub(super) fn draw(self, random: &mut Pcg64Mcg) -> f64 {
+        let drawn =
+            LogNormal::new(self.median.ln(), self.spread).map_or(self.median, |boot| boot.sample(random));
+        drawn.clamp(self.least, self.most)
+    }
+}
+
+impl Watch {
+    pub(super) fn age(self, random: &mut Pcg64Mcg) -> f64 {
+        // Never as old as the last look, so that looks stay in order.
+        (self.staleness * random.random::<f64>()).min(self.interval * 0.9)
+    }
+}

@@ -1,0 +1,125 @@
+//! Laws of the deadline policy.
+
+use std::time::Duration;
+
+use guv_model::{
+    Action, Config, Environment, Observation, QueueSample, Reason, RoleConfig, RoleState, Timestamp,
+    WorkerCount,
+};
+use proptest::prelude::*;
+
+fn role(more: &str) -> RoleConfig {
+    let text = format!("a: {{processing: 10, deadline: 60, boot: 50, policy: deadline, maximum: 40{more}}}");
+    Config::parse(&text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0)
+}
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_unix_seconds(1_000_000 + seconds)
+}
+
+fn seen(ready: u64, held: u64, rate: f64, workers: u32) -> Observation {
+    Observation {
+        queue: QueueSample {
+            ready: Some(ready),
+            unacknowledged: Some(held),
+            fill_rate: Some(rate),
+            drain_rate: Some(rate),
+            ..QueueSample::default()
+        },
+        workers: Some(WorkerCount::running(workers)),
+        ..Observation::default()
+    }
+}
+
+/// A role that has seen this for a quarter of an hour.
+fn settled(role: &RoleConfig, observation: &Observation) -> RoleState {
+    let mut state = RoleState::new(4);
+    for poll in 0..30 {
+        state.step(role, observation, at(poll * 30));
+    }
+    state
+}
+
+#[test]
+fn workers_that_boot_are_not_asked_for_again() {
+    let role = role("");
+    let mut state = settled(&role, &seen(0, 4, 0.4, 6));
+    let burst = seen(60, 6, 1.0, 6);
+    let first = state.step(&role, &burst, at(900)).target.expect("more are needed");
+    state.accepted(first, at(900));
+    let again = state.step(&role, &seen(60, 6, 1.0, first), at(910));
+    assert!(again.target.is_none_or(|target| target <= first + 1), "{again}");
+}
+
+#[test]
+fn a_decision_tells_what_it_rests_on() {
+    let role = role("");
+    let mut state = settled(&role, &seen(0, 4, 0.4, 6));
+    let decision = state.step(&role, &seen(60, 6, 1.0, 6), at(900));
+    let prospect = decision.inputs.prospect.expect("it looked ahead");
+    let demand = prospect.demand.expect("fewer cannot do it");
+    let text = decision.to_string();
+    assert_eq!(decision.reason, Reason::UpAtOnce);
+    assert!(text.contains(&format!("{:.0} s of work within {:.0} s", demand.work, demand.within)), "{text}");
+}
+
+#[test]
+fn without_ready_messages_nothing_changes() {
+    let role = role("");
+    let mut state = settled(&role, &seen(0, 4, 0.4, 6));
+    let blind = Observation { workers: Some(WorkerCount::running(6)), ..Observation::default() };
+    let decision = state.step(&role, &blind, at(900));
+    assert_eq!((decision.action, decision.target), (Action::Hold, None));
+}
+
+#[test]
+fn an_idle_role_goes_to_its_minimum_and_no_further() {
+    let role = role(", minimum: 2");
+    let mut state = settled(&role, &seen(0, 20, 2.0, 24));
+    let mut workers = 24;
+    for poll in 0..400 {
+        let target = state.step(&role, &seen(0, 0, 0.0, workers), at(900 + poll * 30)).target;
+        workers = target.unwrap_or(workers);
+        assert!(workers >= 2);
+    }
+    assert_eq!(workers, 2);
+}
+
+/// A queue that does not tell the age of its oldest job is not taken for one without old jobs.
+#[test]
+fn a_backlog_that_stays_is_old() {
+    let role = role("");
+    let mut state = RoleState::new(4);
+    let fresh = state.step(&role, &seen(6, 2, 0.2, 2), at(0));
+    for poll in 1..4 {
+        state.step(&role, &seen(6, 2, 0.2, 2), at(poll * 30));
+    }
+    let stale = state.step(&role, &seen(6, 2, 0.2, 2), at(120));
+    assert!(stale.estimate.unwrap().needed >= fresh.estimate.unwrap().needed, "{fresh}\n{stale}");
+}
+
+proptest! {
+    /// More jobs never give fewer workers, and no decision leaves the limits.
+    #[test]
+    fn more_backlog_never_gives_fewer_workers(
+        past in prop::collection::vec((0..200u64, 0..40u64, 0.0..4.0f64, 0..40u32), 1..20),
+        now in (0..500u64, 0..40u64, 0.0..4.0f64, 0..40u32),
+        more in 0..500u64,
+        oldest in prop::option::of(0..200u64),
+    ) {
+        let role = role(", minimum: 1");
+        let mut state = RoleState::new(4);
+        for (poll, &(ready, held, rate, workers)) in past.iter().enumerate() {
+            state.step(&role, &seen(ready, held, rate, workers), at(poll as u64 * 30));
+        }
+        let decide = |ready: u64| {
+            let mut observation = seen(ready, now.1, now.2, now.3);
+            observation.queue.oldest = oldest.map(Duration::from_secs);
+            state.clone().step(&role, &observation, at(past.len() as u64 * 30))
+        };
+        let (few, many) = (decide(now.0), decide(now.0 + more));
+        let wanted = |target: Option<u32>| target.unwrap_or(now.3);
+        prop_assert!(wanted(many.target) >= wanted(few.target), "{few}\n{many}");
+        prop_assert!(few.target.is_none_or(|target| (1..=40).contains(&target)));
+    }
+}
