@@ -345,5 +345,6 @@ impl Log {
 }
 
 fn place(base: u64, start: usize) -> u32 {
-    u32::try_from(base + start as u64).expect("a segment ends with the batch that makes it larger than 32 MB")
+    u32::try_from(base + start as u64)
+        .expect("a batch is cut at 1 GB, and a segment ends with the one that makes it larger than 32 MB")
 }

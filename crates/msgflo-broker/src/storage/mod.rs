@@ -312,7 +312,7 @@ fn must_be_safe(effect: &Effect) -> bool {
     }
 }
 
-/// Where a batch is cut if it is too large.
+/// Where a batch is cut if it is too large. Only a transaction of that size is then no longer taken as a whole.
 fn cut(batch: &[Effect]) -> usize {
     let mut bytes = 0;
     let too_much = batch.iter().position(|effect| {

@@ -91,9 +91,10 @@ impl Folder {
         Ok(Segment { number, file: Arc::new(file), length: MAGIC.len() as u64, live: 0 })
     }
 
+    /// Removes a segment. It must not come back after a crash when a later one, with what was removed of it, does not.
     pub(super) fn remove(&self, number: u32) -> io::Result<()> {
         match self {
-            Self::Kept { .. } => fs::remove_file(self.path(number)),
+            Self::Kept { .. } => fs::remove_file(self.path(number)).and_then(|()| self.sync()),
             Self::Scratch => Ok(()),
         }
     }
