@@ -103,7 +103,11 @@ class Engine:
         """Has a message worked on."""
         msg = Message(raw, redelivered)
         msg._settle = settle
-        return self._hands.submit(self._work, participant, port, msg)
+        try:
+            return self._hands.submit(self._work, participant, port, msg)
+        except RuntimeError:
+            # We are leaving: the broker will give it to somebody else, or to us again.
+            return None
 
     def _work(self, participant, port, msg):
         try:

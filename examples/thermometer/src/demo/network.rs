@@ -42,6 +42,7 @@ impl Network {
             .args(["--port", "0", "--url-file", "url", "--secret", SECRET, "--broker", broker])
             .env("PATH", std::env::join_paths(folders).context("extending the PATH")?)
             .env_remove("MSGFLO_BROKER")
+            .env("MSGFLO_LOG", "warn")
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
