@@ -96,12 +96,15 @@ fn key(exchange: u8, index: u8) -> String {
 
 fn arguments(index: u8) -> FieldTable {
     let mut table = FieldTable::default();
+    let mut set = |key: &str, value| {
+        table.insert(key.into(), value);
+    };
     match index {
-        1 => table.insert("x-max-length".into(), AMQPValue::LongInt(2)),
-        2 => table.insert("x-max-priority".into(), AMQPValue::LongInt(3)),
+        1 => set("x-max-length", AMQPValue::LongInt(2)),
+        2 => set("x-max-priority", AMQPValue::LongInt(3)),
         3 => {
-            table.insert("x-max-length".into(), AMQPValue::LongInt(1));
-            table.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+            set("x-max-length", AMQPValue::LongInt(1));
+            set("x-overflow", AMQPValue::LongString("reject-publish".into()));
         }
         _ => {}
     }
