@@ -6,7 +6,7 @@ use super::*;
 use crate::desired::{Choice, PortRef};
 use crate::library::Library;
 use crate::processes::{Exit, Instance};
-use crate::status::EdgeState;
+use crate::status::{EdgeState, NodeState};
 
 const SERVICE: &str = "web(ir/Http) RESIZE -> IN resize(ir/Resize) OUT -> IN store(ir/Store)";
 
