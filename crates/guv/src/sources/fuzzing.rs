@@ -34,6 +34,7 @@ pub fn redis(bytes: &[u8]) {
     let moments = [
         json::read::<json::Job>(bytes).and_then(|job| job.enqueued()),
         json::milliseconds(bytes),
+        json::seconds(bytes),
         json::iso(bytes),
     ];
     for moment in moments.into_iter().flatten() {

@@ -51,6 +51,11 @@ pub(in crate::sources) fn celery_route(text: &[u8]) -> Option<(String, String)> 
     Some((exchange.unwrap_or_default(), routing_key))
 }
 
+/// A number of seconds since the Unix epoch, as Sidekiq's processes write it.
+pub(in crate::sources) fn seconds(text: &[u8]) -> Option<Duration> {
+    Duration::try_from_secs_f64(std::str::from_utf8(text).ok()?.parse().ok()?).ok()
+}
+
 /// A whole number of milliseconds since the Unix epoch, as BullMQ writes it.
 pub(in crate::sources) fn milliseconds(text: &[u8]) -> Option<Duration> {
     std::str::from_utf8(text).ok()?.parse().ok().map(Duration::from_millis)
@@ -76,6 +81,8 @@ mod tests {
         assert_eq!(enqueued(r#"{"enqueued_at":-1}"#), None);
         assert_eq!(enqueued("no JSON"), None);
         assert_eq!(milliseconds(b"1700000000250"), Some(seconds));
+        assert_eq!(super::seconds(b"1700000000.25"), Some(seconds));
+        assert_eq!(super::seconds(b"NaN"), None);
         assert_eq!(milliseconds(b"-1"), None);
         assert_eq!(iso(b"2023-11-14T22:13:20.250000Z"), Some(seconds));
         assert_eq!(iso(b"yesterday"), None);

@@ -27,7 +27,7 @@ use crate::Source;
 
 /// Sidekiq 6 and later: what waits, what is due in its schedule, and what its processes work on.
 pub fn sidekiq() -> impl Source {
-    source(sidekiq::Sidekiq)
+    source(sidekiq::Sidekiq::default())
 }
 
 /// Resque, with resque-scheduler where it is used.

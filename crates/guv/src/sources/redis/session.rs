@@ -29,8 +29,8 @@ pub(super) struct Session {
 
 impl Session {
     pub(super) async fn open(url: &Url) -> Result<Self, Failure> {
-        let place =
-            format!("Redis at {}:{}", url.host_str().unwrap_or("localhost"), url.port().unwrap_or(6379));
+        let host = url.host_str().unwrap_or("localhost");
+        let place = format!("Redis at {host}:{}{}", url.port().unwrap_or(6379), url.path());
         let client = Client::open(url.as_str())
             .map_err(|error| Failure::Refused(format!("{place}: {}", with_causes(&error))))?;
         let config = AsyncConnectionConfig::new()
@@ -41,6 +41,11 @@ impl Session {
             .await
             .map_err(|error| failure(&place, &error))?;
         Ok(Self { client, connection, place })
+    }
+
+    /// The server, without credentials.
+    pub(super) fn place(&self) -> &str {
+        &self.place
     }
 
     /// Sends groups of commands; the replies come in the same groups.

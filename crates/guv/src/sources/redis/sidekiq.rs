@@ -4,9 +4,13 @@
 //! `retry`: sorted sets of jobs by the second at which they are due; a running process moves them to their queue, so
 //! that those that are due count as waiting here, or nobody would ever start that process. `processes`: set of
 //! identities; `IDENTITY` is a hash with `info` (JSON), `IDENTITY:work` (since 6.5; before `IDENTITY:workers`) a hash
-//! of the jobs at work. Processes write these every 5 to 10 s, and they expire after 60 s.
+//! of the jobs at work. Processes write these every 5 to 10 s, with the time in `beat`, and they expire after 60 s.
+//!
+//! So what is at work is known as of the last beat. When a queue has become empty since, its jobs may be at work though
+//! no process says so yet: until each has, it is unknown.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,12 +26,18 @@ use crate::sources::failure::Failure;
 /// those move all of them.
 const DUE: usize = 1000;
 
-pub(super) struct Sidekiq;
+#[derive(Default)]
+pub(super) struct Sidekiq {
+    /// When each list was seen with jobs last, since the Unix epoch.
+    filled: Mutex<HashMap<String, Duration>>,
+}
 
 /// What the processes work on, by queue.
 #[derive(Default)]
 struct Processes {
     serving: HashMap<String, u32>,
+    /// The earliest last beat of those that serve a queue, since the Unix epoch.
+    beats: HashMap<String, Duration>,
     /// `None` when one of the jobs could not be understood.
     working: Option<HashMap<String, u64>>,
 }
@@ -74,7 +84,8 @@ impl Library for Sidekiq {
         let processes = processes(session, prefix, &identities).await?;
         let answers = queues.iter().zip(replies).map(|(queue, mut replies)| {
             let due = due.get(queue.as_str()).copied().unwrap_or(0);
-            sample(&mut replies, queue.as_str(), due, &processes, now)
+            let list = format!("{} {}", session.place(), below(prefix, queue.as_str()));
+            self.sample(list, &mut replies, queue.as_str(), due, &processes, now)
         });
         Ok(answers.collect())
     }
@@ -97,17 +108,21 @@ async fn processes(
 ) -> Result<Processes, Failure> {
     let of = |identity: &Vec<u8>| {
         let key = below(prefix, &String::from_utf8_lossy(identity));
-        let mut info = cmd("HGET");
-        info.arg(&key).arg("info");
+        let mut info = cmd("HMGET");
+        info.arg(&key).arg("info").arg("beat");
         vec![info, read("HVALS", &format!("{key}:work")), read("HVALS", &format!("{key}:workers"))]
     };
     let mut processes = Processes { working: Some(HashMap::new()), ..Processes::default() };
     for mut replies in session.ask(identities.iter().map(of).collect()).await? {
         // One that has died without a word is forgotten after a minute: only its identity is left.
-        let Some(info) = replies.bytes()? else { continue };
-        let info: Option<Process> = json::read(&info);
+        let told = replies.list()?;
+        let [info, beat] = told.as_slice() else { continue };
+        let beat = json::seconds(beat).unwrap_or_default();
+        let info: Option<Process> = json::read(info);
         for queue in info.map(|info| info.queues).unwrap_or_default() {
-            *processes.serving.entry(queue).or_default() += 1;
+            *processes.serving.entry(queue.clone()).or_default() += 1;
+            let earliest = processes.beats.entry(queue).or_insert(beat);
+            *earliest = beat.min(*earliest);
         }
         for job in replies.list()?.into_iter().chain(replies.list()?) {
             match json::read::<Job>(&job).and_then(|job| job.queue) {
@@ -123,26 +138,48 @@ async fn processes(
     Ok(processes)
 }
 
-fn sample(
-    replies: &mut Replies,
-    queue: &str,
-    due: u64,
-    processes: &Processes,
-    now: Duration,
-) -> Result<QueueSample, Failure> {
-    let (known, paused) = (replies.flag()?, replies.flag()?);
-    let waiting = replies.count()?;
-    let oldest = replies.bytes()?.and_then(|job| json::read::<Job>(&job)?.enqueued());
-    if !known && waiting == 0 && due == 0 && !processes.serving.contains_key(queue) {
-        return Err(Failure::Missing);
+impl Sidekiq {
+    fn sample(
+        &self,
+        list: String,
+        replies: &mut Replies,
+        queue: &str,
+        due: u64,
+        processes: &Processes,
+        now: Duration,
+    ) -> Result<QueueSample, Failure> {
+        let (known, paused) = (replies.flag()?, replies.flag()?);
+        let waiting = replies.count()?;
+        let oldest = replies.bytes()?.and_then(|job| json::read::<Job>(&job)?.enqueued());
+        if !known && waiting == 0 && due == 0 && !processes.serving.contains_key(queue) {
+            return Err(Failure::Missing);
+        }
+        let working = processes.working.as_ref().map(|working| working.get(queue).copied().unwrap_or(0));
+        let told = self.all_have_told(list, waiting, processes.beats.get(queue).copied(), now);
+        Ok(QueueSample {
+            // Nobody takes jobs from a paused queue.
+            ready: Some(if paused { 0 } else { waiting + due }),
+            unacknowledged: working.filter(|_| told),
+            consumers: Some(processes.serving.get(queue).copied().unwrap_or(0)),
+            oldest: oldest.filter(|_| !paused).map(|at| now.saturating_sub(at)),
+            ..QueueSample::default()
+        })
     }
-    let working = processes.working.as_ref().map(|working| working.get(queue).copied().unwrap_or(0));
-    Ok(QueueSample {
-        // Nobody takes jobs from a paused queue.
-        ready: Some(if paused { 0 } else { waiting + due }),
-        unacknowledged: working,
-        consumers: Some(processes.serving.get(queue).copied().unwrap_or(0)),
-        oldest: oldest.filter(|_| !paused).map(|at| now.saturating_sub(at)),
-        ..QueueSample::default()
-    })
+
+    /// Whether every process has told what it works on since the list became empty.
+    fn all_have_told(&self, list: String, waiting: u64, beat: Option<Duration>, now: Duration) -> bool {
+        let mut filled = self.filled.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting > 0 {
+            filled.insert(list, now);
+            return true;
+        }
+        let told = match (filled.get(&list), beat) {
+            (Some(filled), Some(beat)) => beat > *filled,
+            _ => true,
+        };
+        if told {
+            filled.remove(&list);
+        }
+        told
+    }
 }

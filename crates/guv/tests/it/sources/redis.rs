@@ -131,16 +131,23 @@ async fn newer_versions_of_sidekiq_write_milliseconds_and_another_key() {
     let _: () = redis.lpush("app:queue:images", job).unwrap();
     let _: () = redis.sadd("app:processes", "host:1:a").unwrap();
     let info = r#"{"hostname":"host","queues":["images"],"concurrency":5,"capsules":{"default":{}}}"#;
-    let _: () = redis.hset("app:host:1:a", "info", info).unwrap();
+    let _: () = redis.hset_multiple("app:host:1:a", &[("info", info), ("beat", "1700000000.5")]).unwrap();
     let work = r#"{"queue":"images","payload":"{\"class\":\"Work\"}","run_at":1700000000}"#;
     let _: () = redis.hset("app:host:1:a:work", "t1", work).unwrap();
     let role = role(&format!("r: {{queue: images, source: {{kind: sidekiq, url: '{url}', prefix: app}}}}"));
-    let seen = sample(&sidekiq(), &role).await.unwrap();
+    let source = sidekiq();
+    let seen = sample(&source, &role).await.unwrap();
     assert_eq!((counts(&seen), seen.consumers), ((Some(1), Some(1)), Some(1)));
     assert!((30..60).contains(&seen.oldest.unwrap().as_secs()), "{seen:?}");
+    // The job is taken, by whom is not told before the next beat.
+    let job: String = redis.rpop("app:queue:images", None).unwrap();
+    assert_eq!(counts(&sample(&source, &role).await.unwrap()), (Some(0), None));
+    let _: () = redis.hset("app:host:1:a", "beat", (now / 1000 + 3600).to_string()).unwrap();
+    assert_eq!(counts(&sample(&source, &role).await.unwrap()), (Some(0), Some(1)));
+    let _: () = redis.lpush("app:queue:images", job).unwrap();
     // A job that cannot be understood may be one of this queue: how many are at work is not known then.
     let _: () = redis.hset("app:host:1:a:work", "t2", "?").unwrap();
-    assert_eq!(counts(&sample(&sidekiq(), &role).await.unwrap()), (Some(1), None));
+    assert_eq!(counts(&sample(&source, &role).await.unwrap()), (Some(1), None));
 }
 
 /// Byte for byte what `Resque.enqueue`, `Resque.enqueue_at` and a worker at work leave behind (Resque 1.27 to 3).
