@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use guv::Recorder;
+use guv::actuators::processes::{self, Procfile};
+use guv::actuators::{Keda, Processes};
 use guv::governor::{self, Governor, Handle, Options};
 use guv::history::{History, Retention};
 use guv::model::Secret;
@@ -41,7 +43,15 @@ pub(crate) async fn run(run: Run) -> Outcome {
     recorders.extend(reporters(&run)?);
     let options = Options { dry_run: run.dry_run, oneshot: run.oneshot, recorders, ..Options::default() };
     let addresses = Addresses { management: run.management_url.clone(), heroku: run.heroku_url.clone() };
-    let registry = registry::all(&addresses)?;
+    // They are ended after the governor, which may be changing them.
+    let end_processes = CancellationToken::new();
+    let (processes, processes_ended) = Processes::start(processes(&run)?, end_processes.clone());
+    let mut registry = registry::all(&addresses, processes, run.procfile.is_some())?;
+    if let Some(address) = run.keda_listen {
+        let (keda, address) = Keda::start(address, cancel.clone()).await.map_err(Stop::failed)?;
+        eprintln!("KEDA may ask at {address}");
+        registry = registry.with_named_actuator("keda", Arc::new(keda));
+    }
     let handle = Governor::start(loaded.config, registry, options, cancel.clone()).map_err(stop)?;
     tracing::info!(dry_run = run.dry_run, "governing");
     if let Some(address) = run.listen {
@@ -80,11 +90,33 @@ pub(crate) async fn run(run: Run) -> Outcome {
             ended = handle.finished() => ended.map_err(Stop::internal)?,
             _ = signals.next() => {}
         }
+    }
+    end_processes.cancel();
+    tokio::select! {
+        () = processes_ended.wait() => {}
+        // Their guard ends them when we are gone.
+        _ = signals.next() => {}
+    }
+    if interrupted {
         return Ok(ExitCode::from(INTERRUPTED));
     }
     drop(lock);
     let failed = run.oneshot && handle.snapshot().roles.iter().any(|record| record.outcome.error().is_some());
     Ok(if failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
+}
+
+/// How the processes of a Procfile are run.
+fn processes(run: &Run) -> Result<processes::Options, Stop> {
+    let Some(path) = &run.procfile else {
+        return Ok(processes::Options { forward: true, ..Default::default() });
+    };
+    let help = "write a line `name: command` for each kind of worker";
+    let wrong = |what: String| Stop::config(Failure::new(format!("{}: {what}", path.display()), help));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let procfile = Procfile::parse(&text)
+        .map_err(|errors| wrong(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_owned);
+    Ok(processes::Options { procfile, folder, forward: true, ..Default::default() })
 }
 
 /// Whoever is to be told of decisions.

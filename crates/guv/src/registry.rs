@@ -9,8 +9,22 @@ use crate::{Actuator, Source};
 /// The sources and actuators that there are. It is built where the program starts; nothing else names one.
 #[derive(Clone, Default)]
 pub struct Registry {
-    sources: Vec<(&'static str, Arc<dyn Source>)>,
-    actuators: Vec<(&'static str, Arc<dyn Actuator>)>,
+    sources: Vec<Entry<dyn Source>>,
+    actuators: Vec<Entry<dyn Actuator>>,
+}
+
+/// A source or an actuator.
+struct Entry<T: ?Sized> {
+    name: &'static str,
+    /// It serves only roles that name it.
+    on_demand: bool,
+    part: Arc<T>,
+}
+
+impl<T: ?Sized> Clone for Entry<T> {
+    fn clone(&self) -> Self {
+        Self { part: self.part.clone(), ..*self }
+    }
 }
 
 /// Which source and actuator serve a role, as indices into the registry.
@@ -40,37 +54,43 @@ impl Registry {
     }
 
     /// Adds a source, after those added before.
-    pub fn with_source(mut self, name: &'static str, source: Arc<dyn Source>) -> Self {
-        self.sources.push((name, source));
+    pub fn with_source(mut self, name: &'static str, part: Arc<dyn Source>) -> Self {
+        self.sources.push(Entry { name, on_demand: false, part });
+        self
+    }
+
+    /// Adds a source that serves only roles that name it.
+    pub fn with_named_source(mut self, name: &'static str, part: Arc<dyn Source>) -> Self {
+        self.sources.push(Entry { name, on_demand: true, part });
         self
     }
 
     /// Adds an actuator, after those added before.
-    pub fn with_actuator(mut self, name: &'static str, actuator: Arc<dyn Actuator>) -> Self {
-        self.actuators.push((name, actuator));
+    pub fn with_actuator(mut self, name: &'static str, part: Arc<dyn Actuator>) -> Self {
+        self.actuators.push(Entry { name, on_demand: false, part });
+        self
+    }
+
+    /// Adds an actuator that serves only roles that name it.
+    pub fn with_named_actuator(mut self, name: &'static str, part: Arc<dyn Actuator>) -> Self {
+        self.actuators.push(Entry { name, on_demand: true, part });
         self
     }
 
     pub(crate) fn source(&self, index: usize) -> &Arc<dyn Source> {
-        &self.sources[index].1
+        &self.sources[index].part
     }
 
     pub(crate) fn actuator(&self, index: usize) -> &Arc<dyn Actuator> {
-        &self.actuators[index].1
+        &self.actuators[index].part
     }
 
     /// Finds a source and an actuator for a role. In a dry run the actuator may be missing.
     pub(crate) fn assign(&self, role: &RoleConfig, dry_run: bool) -> Result<Assignment, Unserved> {
         let unserved = |kind, reasons| Unserved { role: role.role.clone(), kind, reasons };
-        let source = first(
-            role.source.as_ref(),
-            self.sources.iter().map(|(name, source)| (*name, || source.accepts(role))),
-        )
-        .map_err(|reasons| unserved("source", reasons))?;
-        let actuator = first(
-            role.actuator.as_ref(),
-            self.actuators.iter().map(|(name, actuator)| (*name, || actuator.accepts(role))),
-        );
+        let source = first(&self.sources, role.source.as_ref(), |source| source.accepts(role))
+            .map_err(|reasons| unserved("source", reasons))?;
+        let actuator = first(&self.actuators, role.actuator.as_ref(), |actuator| actuator.accepts(role));
         let actuator = match actuator {
             Ok(index) => Some(index),
             Err(_) if dry_run => None,
@@ -80,26 +100,31 @@ impl Registry {
     }
 }
 
-/// The index of the one that is wanted, else of the first that accepts; else why each declined.
-fn first<F: FnOnce() -> Result<(), String>>(
+/// The index of the one that is wanted, else of the first that accepts; else why each of those declined that could have
+/// served the role.
+fn first<T: ?Sized>(
+    entries: &[Entry<T>],
     wanted: Option<&Part>,
-    offers: impl Iterator<Item = (&'static str, F)>,
+    accepts: impl Fn(&T) -> Result<(), String>,
 ) -> Result<usize, Vec<String>> {
     let mut reasons = Vec::new();
-    let mut names = Vec::new();
-    for (index, (name, accepts)) in offers.enumerate() {
-        names.push(name);
-        if wanted.is_some_and(|wanted| wanted.kind() != name) {
+    for (index, entry) in entries.iter().enumerate() {
+        let asked = match wanted {
+            Some(wanted) => wanted.kind() == entry.name,
+            None => !entry.on_demand,
+        };
+        if !asked {
             continue;
         }
-        match accepts() {
+        match accepts(&entry.part) {
             Ok(()) => return Ok(index),
-            Err(reason) => reasons.push(format!("{name}: {reason}")),
+            Err(reason) => reasons.push(format!("{}: {reason}", entry.name)),
         }
     }
     if reasons.is_empty() {
-        reasons.push(match (wanted, names.as_slice()) {
-            (Some(wanted), [_, ..]) => {
+        let names: Vec<_> = entries.iter().map(|entry| entry.name).collect();
+        reasons.push(match wanted {
+            Some(wanted) if !names.is_empty() => {
                 format!("`{}` is not to be had here; there are {}", wanted.kind(), names.join(", "))
             }
             _ => "none is registered".to_owned(),

@@ -115,6 +115,12 @@ pub(crate) struct Run {
     /// Write every decision with all its inputs to standard output, as a line of JSON each.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Run the workers that this Procfile names as processes of our own, in its folder, and end them with us.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) procfile: Option<PathBuf>,
+    /// Be KEDA's external scaler at this address, for roles with `actuator: keda`.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) keda_listen: Option<SocketAddr>,
     /// The address of RabbitMQ's management API, where it does not follow from that of the broker.
     #[arg(long, value_name = "URL", env = "RABBITMQ_MANAGEMENT_URL", hide_env_values = true)]
     pub(crate) management_url: Option<Url>,

@@ -118,15 +118,19 @@ pub const SOURCES: &[PartInfo] = &[
 /// Every kind of actuator.
 #[rustfmt::skip]
 pub const ACTUATORS: &[PartInfo] = &[
-    part("heroku", "the formation of a Heroku app", &[URL]),
+    part("heroku", "the formation of a Heroku app", &[
+        option("url", Shape::Url, "https://api.heroku.com/", "address of the Platform API"),
+    ]),
     part("processes", "processes of this machine", &[
         option("command", Shape::Text, "the Procfile's line", "what to run"),
     ]),
     part("kubernetes", "the scale of a Kubernetes workload", &[
-        URL, TOKEN,
+        option("url", Shape::Url, "that of the pod's service account", "address of the API server"),
+        option("token", Shape::Secret, "that of the pod's service account", "bearer token"),
         option("namespace", Shape::Text, "that of guv, else default", "namespace"),
         option("kind_of", Shape::Text, "deployment", "deployment, statefulset or replicaset"),
     ]),
+    part("keda", "the number that KEDA asks its external scaler for", &[]),
     part("docker", "containers of Docker or Compose", &[
         option("socket", Shape::Text, "DOCKER_HOST, else /var/run/docker.sock", "where Docker listens"),
         option("project", Shape::Text, "the role's `app`", "project of Compose"),
@@ -135,7 +139,10 @@ pub const ACTUATORS: &[PartInfo] = &[
         option("unit", Shape::Text, "the worker's name", "template unit, without @ and .service"),
         option("user", Shape::Flag, "false", "units of the user, not of the system"),
     ]),
-    part("webhook", "a request to a URL of one's own", &[URL, TIMEOUT, TOKEN, HEADERS]),
+    part("webhook", "a request to a URL of one's own", &[
+        option("url", Shape::Url, "required", "where to send it"),
+        TIMEOUT, TOKEN, HEADERS,
+    ]),
     part("command", "a command with ROLE, CURRENT and DESIRED in its environment", &[
         TIMEOUT,
         option("command", Shape::Text, "required", "changes the number of workers"),
