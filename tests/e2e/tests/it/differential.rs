@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 
 use lapin::options::{
-    BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, BasicRecoverOptions,
-    ConfirmSelectOptions, ExchangeBindOptions, ExchangeDeclareOptions, ExchangeDeleteOptions,
-    QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions,
+    BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, BasicQosOptions,
+    BasicRecoverOptions, ConfirmSelectOptions, ExchangeBindOptions, ExchangeDeclareOptions,
+    ExchangeDeleteOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{
@@ -134,12 +134,21 @@ impl Client {
 
     /// Does it, and tells what was heard. After a refusal there is a new channel.
     async fn run(&mut self, operation: &Operation, number: usize) -> String {
-        match self.attempt(operation, number).await {
+        use Operation as O;
+        // These have no answer of their own: what became of them shows by the next one.
+        let silent = matches!(operation, O::Publish { .. } | O::Ack { .. } | O::Nack { .. });
+        let mut outcome = self.attempt(operation, number).await;
+        if silent && outcome.is_ok() {
+            let asked = self.channel.basic_qos(0, BasicQosOptions::default()).await;
+            outcome = asked.and(outcome);
+        }
+        match outcome {
             Ok(heard) => heard,
             Err(error) => {
                 let transactional = self.transactional;
                 self.prepare(transactional).await;
                 match error.kind() {
+                    _ if silent => "refused".to_owned(),
                     ErrorKind::ProtocolError(error) => format!("refused with {}", error.get_id()),
                     other => panic!("{operation:?}: {other:?}"),
                 }
