@@ -3,6 +3,7 @@
 //! Figures go to standard output as a Markdown table, progress to standard error. Not measured here: anything that a
 //! unit benchmark of a single function would tell.
 
+mod broker;
 mod machine;
 mod sdk;
 
@@ -21,6 +22,11 @@ struct Arguments {
 enum Benchmark {
     /// Jobs a second of the participant SDK, beside a plain lapin loop and msgflo-nodejs
     Sdk(Sdk),
+    /// Messages through the embedded broker, beside RabbitMQ; its memory, its start, its recovery
+    Broker(broker::Broker),
+    /// The embedded broker that `broker` measures
+    #[command(hide = true)]
+    BrokerServe(broker::Serve),
     /// One of the programs that `sdk` measures
     #[command(hide = true)]
     Worker(sdk::Worker),
@@ -49,6 +55,8 @@ struct Sdk {
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().benchmark {
         Benchmark::Sdk(arguments) => sdk::compare(arguments).await,
+        Benchmark::Broker(arguments) => arguments.run().await,
+        Benchmark::BrokerServe(arguments) => arguments.run().await,
         Benchmark::Worker(worker) => worker.run().await,
     }
 }
