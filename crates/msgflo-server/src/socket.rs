@@ -86,7 +86,7 @@ async fn serve(socket: WebSocket, grant: Grant, door: Arc<Door>) {
                 Message::Ping(_) | Message::Pong(_) => continue,
                 Message::Close(_) => break,
             };
-            if door.hub.send(Incoming::Said(id, said)).await.is_err() {
+            if door.hub.send(Incoming::Said(id, Box::new(said))).await.is_err() {
                 break;
             }
         }

@@ -49,7 +49,7 @@ pub(crate) enum Incoming {
     /// There is a new client; texts for it go to the sender.
     Joined(ClientId, mpsc::Sender<Utf8Bytes>, Grant),
     /// A client has sent something.
-    Said(ClientId, Result<Request, Fault>),
+    Said(ClientId, Box<Result<Request, Fault>>),
     /// A client has gone.
     Left(ClientId),
 }
@@ -187,7 +187,7 @@ impl Hub {
                 self.clients.remove(&id);
                 self.stale.places = true;
             }
-            Incoming::Said(id, said) => self.answer(id, said).await,
+            Incoming::Said(id, said) => self.answer(id, *said).await,
         }
     }
 
