@@ -99,7 +99,7 @@ fn what_cannot_be_is_said() {
         (&["broker", "embedded:?port=0", "--definitions-file", "none.json"], 78, "definitions"),
         (&["broker", "embedded:file?port=0", "--management", "off"], 1, "cannot keep messages in file"),
         (&["broker", "embedded:", "--management", "nowhere"], 78, "127.0.0.1:15672"),
-        (&["broker", "embedded:", "--memory-limit", "much"], 2, "no number"),
+        (&["broker", "embedded:", "--memory-limit", "much"], 2, "no unit"),
     ] {
         let (code, _, complaint) = call.msgflo(arguments);
         assert_eq!(code, status, "{arguments:?}: {complaint}");
