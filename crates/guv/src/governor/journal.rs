@@ -14,6 +14,8 @@ pub(super) struct Journal {
     snapshots: watch::Sender<Arc<Snapshot>>,
     /// The error of each role that has been logged, so that one that lasts is logged once.
     logged: HashMap<Role, String>,
+    /// The index in the configuration of each record of the snapshot, in order.
+    present: Vec<usize>,
     /// Roles whose queue has never been there, said once.
     awaited: HashSet<Role>,
 }
@@ -23,7 +25,7 @@ impl Journal {
         records: broadcast::Sender<Arc<Record>>,
         snapshots: watch::Sender<Arc<Snapshot>>,
     ) -> Self {
-        Self { records, snapshots, logged: HashMap::new(), awaited: HashSet::new() }
+        Self { records, snapshots, present: Vec::new(), logged: HashMap::new(), awaited: HashSet::new() }
     }
 
     /// Writes a record to the log. `absent`: its queue is not there, and never was.
@@ -52,31 +54,44 @@ impl Journal {
         }
     }
 
-    /// Tells the subscribers, and puts the records into the snapshot in the order of `roles`.
-    pub(super) fn publish<'r>(
+    /// Tells the subscribers, and puts the records into the snapshot, each with its index in the configuration.
+    pub(super) fn publish(
         &mut self,
-        records: &[Arc<Record>],
-        roles: impl Iterator<Item = &'r Role>,
+        records: &[(usize, Arc<Record>)],
         completed: Option<u64>,
         now: Timestamp,
     ) {
-        for record in records {
+        for (_, record) in records {
             // Nobody may be listening.
             let _ = self.records.send(record.clone());
         }
-        let mut fresh: HashMap<&Role, &Arc<Record>> = records.iter().map(|r| (&r.role, r)).collect();
+        let present = &mut self.present;
         self.snapshots.send_modify(|snapshot| {
-            let mut known: HashMap<Role, Arc<Record>> =
-                snapshot.roles.iter().map(|record| (record.role.clone(), record.clone())).collect();
-            let latest =
-                roles.filter_map(|role| fresh.remove(role).cloned().or_else(|| known.remove(role))).collect();
-            *snapshot = Arc::new(Snapshot {
-                cycle: completed.map_or(snapshot.cycle, |cycle| snapshot.cycle.max(cycle)),
-                at: Some(now),
-                dry_run: snapshot.dry_run,
-                ended: false,
-                roles: latest,
-            });
+            // Copies only while a reader holds the one before: a round costs no more than its own records.
+            let snapshot = Arc::make_mut(snapshot);
+            for (index, record) in records {
+                match present.binary_search(index) {
+                    Ok(at) => snapshot.roles[at] = record.clone(),
+                    Err(at) => {
+                        present.insert(at, *index);
+                        snapshot.roles.insert(at, record.clone());
+                    }
+                }
+            }
+            snapshot.cycle = completed.map_or(snapshot.cycle, |cycle| snapshot.cycle.max(cycle));
+            snapshot.at = Some(now);
+        });
+    }
+
+    /// Puts the snapshot in the order of another configuration, and drops the roles that it does not have.
+    pub(super) fn reorder(&mut self, index: impl Fn(&Role) -> Option<usize>) {
+        let present = &mut self.present;
+        self.snapshots.send_modify(|snapshot| {
+            let snapshot = Arc::make_mut(snapshot);
+            let mut known: Vec<_> =
+                snapshot.roles.drain(..).filter_map(|record| Some((index(&record.role)?, record))).collect();
+            known.sort_by_key(|(index, _)| *index);
+            (*present, snapshot.roles) = known.into_iter().unzip();
         });
     }
 

@@ -154,6 +154,7 @@ impl Service {
                     let config = Arc::new(*config);
                     self.options.recorders.iter().for_each(|recorder| recorder.configured(&config));
                     self.configs.send_replace(config);
+                    self.journal.reorder(|role| self.fleet.index(role));
                     *ticks = self::ticks(self.fleet.poll_interval);
                     self.watches = watch::watch(&self.fleet, &self.registry, &self.wake);
                 }
@@ -349,6 +350,8 @@ impl Service {
         let Some(group) = self.fleet.partitions[job.partition].group.clone() else {
             return self.record(job, records);
         };
+        let places: HashMap<Role, usize> =
+            records.iter().enumerate().map(|(at, record)| (record.role.clone(), at)).collect();
         let mut again = Vec::new();
         for wanted in wanted {
             let role = self.fleet.members[wanted.index].config.role.clone();
@@ -361,8 +364,8 @@ impl Service {
                     error
                 }
             };
-            if let Some(record) = records.iter_mut().find(|record| record.role == role) {
-                record.outcome = outcome;
+            if let Some(at) = places.get(&role) {
+                records[*at].outcome = outcome;
             }
         }
         if again.is_empty() {
@@ -384,8 +387,9 @@ impl Service {
     /// Ends a round: tells of it, and begins what has waited for it.
     fn end(&mut self, job: Job, records: &[Arc<Record>]) {
         let completed = job.cycle.filter(|cycle| self.complete(*cycle));
-        let roles = self.fleet.members.iter().map(|member| &member.config.role);
-        self.journal.publish(records, roles, completed, self.clock.now());
+        let indexed = |record: &Arc<Record>| Some((self.fleet.index(&record.role)?, record.clone()));
+        let records: Vec<_> = records.iter().filter_map(indexed).collect();
+        self.journal.publish(&records, completed, self.clock.now());
         let Some(Waiting { members, cycles }) = self.busy.remove(&job.partition) else { return };
         if members.is_empty() {
             return;

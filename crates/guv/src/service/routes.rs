@@ -124,9 +124,15 @@ async fn put_app(
         platform_token: body.platform_token,
     };
     fleet.store.put_app(&app)?;
-    let version = match &body.config {
-        Some(text) => Some(take(&api, &app, &identity.name, text).await?),
-        None => None,
+    // What is kept counts: a token that was left out may be there already.
+    let (app, _) = api.kept(&headers, &app.id)?;
+    let version = match (&body.config, fleet.store.text(&app.id, None)?) {
+        (Some(text), _) => Some(take(&api, &app, &identity.name, text).await?),
+        (None, Some((version, text))) => {
+            fleet.govern(&api.apps, &app, fleet.read(&app, &text)?).await?;
+            Some(version)
+        }
+        (None, None) => None,
     };
     let token = fleet.store.add_token(Some(&app.id), "owner")?;
     let body = json!({ "id": app.id, "token": token.reveal(), "version": version });
