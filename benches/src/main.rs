@@ -5,6 +5,7 @@
 
 mod broker;
 mod machine;
+mod router;
 mod sdk;
 
 use std::path::PathBuf;
@@ -27,6 +28,11 @@ enum Benchmark {
     /// The embedded broker that `broker` measures
     #[command(hide = true)]
     BrokerServe(broker::Serve),
+    /// Messages from topic to topic on MQTT: our router, beside that of msgflo-nodejs and the broker alone
+    Router(router::Router),
+    /// One of the routers that `router` measures
+    #[command(hide = true)]
+    RouterProcess(router::RouterProcess),
     /// One of the programs that `sdk` measures
     #[command(hide = true)]
     Worker(sdk::Worker),
@@ -57,6 +63,8 @@ async fn main() -> anyhow::Result<()> {
         Benchmark::Sdk(arguments) => sdk::compare(arguments).await,
         Benchmark::Broker(arguments) => arguments.run().await,
         Benchmark::BrokerServe(arguments) => arguments.run().await,
+        Benchmark::Router(arguments) => arguments.run().await,
+        Benchmark::RouterProcess(arguments) => arguments.run().await,
         Benchmark::Worker(worker) => worker.run().await,
     }
 }

@@ -1,10 +1,11 @@
 //! Several programs at once: ours, and those of others.
 
 mod clients;
-mod differential;
 mod components;
+mod differential;
 mod editor;
 mod endings;
+mod hackerspace;
 mod live_editing;
 mod mqtt;
 mod participants;
