@@ -110,6 +110,11 @@ async fn edges_that_stay_deliver_every_message_once_and_in_order() {
             network.kill();
             network.start_again();
             editor = Editor::connect(&network).await;
+            // As participants do every half a minute.
+            client.announce(&participant("source", "OUT", false)).await.expect("it is announced");
+            for role in &ignored[1..] {
+                client.announce(&participant(role, "IN", true)).await.expect("it is announced");
+            }
         }
         let n = random.usize(..OTHERS);
         let edge = json!({"src": {"node": "source", "port": "OUT"}, "tgt": {"node": format!("other{n}"), "port": "IN"}});
