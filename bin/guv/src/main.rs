@@ -13,6 +13,7 @@ mod remote;
 mod run;
 mod serve;
 mod signals;
+mod simulate;
 mod tools;
 mod validate;
 mod when;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
 
 fn execute(command: Command) -> Outcome {
     match command {
-        Command::Run(options) => running(run::run(options)),
+        Command::Run(options) => running(run::run(*options)),
         Command::Serve(options) => running(serve::serve(options)),
         Command::Config { command: ConfigCommand::Get(options) } => running(remote::get(options)),
         Command::Config { command: ConfigCommand::Set(options) } => running(remote::set(options)),
@@ -44,6 +45,7 @@ fn execute(command: Command) -> Outcome {
         Command::History(options) => past::history(&options),
         Command::Explain(options) => past::explain(&options),
         Command::Replay(options) => past::replay(&options),
+        Command::Simulate(options) => simulate::simulate(&options),
         Command::Cost(options) => past::cost(&options),
         Command::Export(options) => past::export(&options),
         Command::Capacity(options) => tools::capacity(&options),

@@ -24,7 +24,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the network of a graph: start its participants, make its connections, keep both.
-    Run(Run),
+    Run(Box<Run>),
     /// Run the embedded broker alone; move definitions between it and RabbitMQ.
     Broker(crate::broker_serve::Broker),
     /// Make the connections of a graph in the broker, then leave.

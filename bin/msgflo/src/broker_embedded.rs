@@ -74,7 +74,8 @@ pub(crate) async fn start(options: Options) -> Result<Handle, Stop> {
                 failure.help("choose a folder that can be written to, and that no other broker uses"),
             ),
             E::Unprotected { .. } => Stop::config(
-                failure.help("say `embedded://USER:PASSWORD@HOST:PORT`, or give --definitions-file with users"),
+                failure
+                    .help("say `embedded://USER:PASSWORD@HOST:PORT`, or give --definitions-file with users"),
             ),
             _ => Stop::config(failure),
         }

@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 
 async fn execute(command: Command) -> Outcome {
     match command {
-        Command::Run(options) => run::run(options).await,
+        Command::Run(options) => run::run(*options).await,
         Command::Broker(options) => broker_serve::broker(options).await,
         Command::Setup(options) => setup::setup(options).await,
         Command::Graph(command) => graphs::graph(command),

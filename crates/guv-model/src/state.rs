@@ -1,9 +1,11 @@
 //! What is remembered of a role from cycle to cycle.
 
+use std::time::Duration;
+
 use crate::guard::{self, Accepted};
 use crate::learn::Learner;
 use crate::policy::{EstimateWindow, Memory};
-use crate::{Decision, Observation, Policy, RoleConfig, Timestamp, WorkerLimits};
+use crate::{Action, Decision, Observation, Policy, RoleConfig, Timestamp, WorkerLimits};
 
 /// The state machine of one role: an observation goes in, a decision comes out.
 ///
@@ -14,6 +16,10 @@ pub struct RoleState {
     learner: Learner,
     accepted: Option<Accepted>,
 }
+
+/// A look after an event may see a job that whoever watches the queue never does: it is done before the next glance. Then no
+/// event tells of its end, and only a second look does.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
 
 /// Why the role is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +64,9 @@ impl RoleState {
             Occasion::Event => self.memory.woken(&decision),
         }
         guard::guard(&mut decision, role, self.accepted, now);
+        if occasion == Occasion::Event && decision.action == Action::Up {
+            decision.look_again.get_or_insert(SECOND_LOOK);
+        }
         decision
     }
 

@@ -141,7 +141,7 @@ impl Notifier {
     pub fn flush(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         let mut state = self.shared.lock();
-        while !(state.notes.is_empty() && !state.telling) {
+        while !state.notes.is_empty() || state.telling {
             if Instant::now() >= until {
                 return false;
             }

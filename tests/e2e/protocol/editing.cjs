@@ -40,11 +40,10 @@ async function main(address) {
   client.on('runtime', ({ command, payload }) => {
     if (command === 'packet' && payload.graph === 'edited') results.push(payload.payload.n);
   });
-  const observer = client.observe((s) => s.protocol === 'runtime' && s.command === 'packet');
   for (let n = 0; n < 20; n += 1) {
     await client.protocol.runtime.packet({ port: 'in', event: 'data', payload: { n }, graph: 'edited' });
   }
-  if (results.length < 20) await observer.until(() => results.length >= 20, () => false);
+  while (results.length < 20) await new Promise((resolve) => setTimeout(resolve, 10));
   assert.deepStrictEqual([...results].sort((a, b) => a - b), [...Array(20).keys()], 'each once');
 
   await client.protocol.graph.addnode({ id: 'third', component: 'core/Repeat', metadata: {}, graph: 'edited' });

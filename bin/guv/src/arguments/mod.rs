@@ -3,6 +3,7 @@
 mod old;
 mod past;
 mod service;
+mod simulate;
 mod tools;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use url::Url;
 pub(crate) use old::modern;
 pub(crate) use past::{Cost, Explain, Export, Format, History, Past, ReplayArguments};
 pub(crate) use service::{ConfigCommand, ConfigGet, ConfigSet, Remote, Serve};
+pub(crate) use simulate::{Shape, Simulate};
 pub(crate) use tools::{Capacity, NewRelicEvents, UpdateJobStats, WorkerStats};
 
 /// The number of workers follows the work: everything done within its deadline, for the least money.
@@ -32,13 +34,14 @@ Examples:
   guv decide autoscale.guv.yaml --ready 3000           how many workers would that need, and why
   guv explain resize --at 2h                           why there were as many workers two hours ago
   guv replay other.guv.yaml --since 7d                 what another configuration would have done
+  guv simulate autoscale.guv.yaml --load 8             what it would do on a day of traffic
 
 Exit status: 0 done, 1 a role could not be governed, 2 usage, 78 the configuration cannot be used, 130 interrupted";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Govern: look at the queues, decide, and change the number of workers, again and again.
-    Run(Run),
+    Run(Box<Run>),
     /// Check a configuration. Everything that is wrong is told at once, with its place.
     Validate(Validate),
     /// Decide once, from numbers given here, and explain it.
@@ -49,6 +52,8 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Put what was recorded through another configuration.
     Replay(ReplayArguments),
+    /// Try a configuration on traffic: deadlines kept, workers, cost.
+    Simulate(Simulate),
     /// Add up worker-hours, and what they cost.
     Cost(Cost),
     /// Write decisions as `GuvScaled` events.

@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may, and so may the functions that it calls")]
 
-mod complaints;
 mod actuators;
+mod complaints;
 mod doubles;
 mod events;
 mod faults;

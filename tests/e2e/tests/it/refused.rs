@@ -58,7 +58,7 @@ async fn jobs_that_fail_are_parked_and_brought_back() {
         async move {
             while let Some(job) = jobs.next().await {
                 let number: u64 = serde_json::from_slice(&job.message.payload).expect("a job is a number");
-                if number % 2 == 0 || is_repaired.load(Ordering::SeqCst) {
+                if number.is_multiple_of(2) || is_repaired.load(Ordering::SeqCst) {
                     job.ack();
                     done_in.send(number).expect("somebody counts");
                 } else {
