@@ -32,7 +32,7 @@ pub(crate) struct Run {
     pub(crate) bound: f64,
 }
 
-/// The standard grid: the busiest day at two loads and three deadlines, with even and uneven jobs; the other weekdays; bursts.
+/// The standard grid: the busiest day at two loads and two deadlines, with even and uneven jobs; other days; bursts.
 pub(crate) fn standard(data: &Path, seeds: u64) -> Result<Vec<Cell>> {
     let busiest = traces::nasa_busiest(data)?;
     let even = Service { mean: 10.0, variation: 0.5 };
@@ -44,6 +44,7 @@ pub(crate) fn standard(data: &Path, seeds: u64) -> Result<Vec<Cell>> {
         of_counts("13 July, load 0.3, D 60", &[&busiest], 0.3, even, 60.0, seeds),
     ];
     let days = traces::nasa_days(data)?;
+    // From both months, on all days of the week; without the days on which constants were chosen (4, 19, 33 and 47).
     let others: Vec<&Counts> = days.iter().skip(5).step_by(9).collect();
     cells.push(of_counts("other days, load 8, D 60", &others, 8.0, even, 60.0, 1));
     cells.push(of_counts("other days, load 8, D 180", &others, 8.0, even, 180.0, 1));
