@@ -13,7 +13,7 @@ mod window;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Decision, Observation, RoleConfig, Timestamp};
+use crate::{Decision, Observation, Parameters, RoleConfig, Timestamp};
 
 pub use deadline::{Demand, Forecast, Prospect};
 pub use memory::Memory;
@@ -65,4 +65,17 @@ impl Policy {
             Self::Deadline => deadline::decide(role, memory, observation, now),
         }
     }
+}
+
+/// The numbers of the configuration that take part at `now`, with the platform's limit as the maximum where it is the lower
+/// one; that limit, if so.
+fn within_platform(
+    role: &RoleConfig,
+    observation: &Observation,
+    now: Timestamp,
+) -> (Parameters, Option<u32>) {
+    let mut parameters = role.parameters(now);
+    let limit = observation.platform_limit.filter(|limit| *limit < parameters.limits.maximum);
+    parameters.limits.maximum = limit.unwrap_or(parameters.limits.maximum);
+    (parameters, limit)
 }

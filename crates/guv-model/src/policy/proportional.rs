@@ -14,7 +14,7 @@ use crate::{
     Timestamp,
 };
 
-use super::{EstimateWindow, Memory};
+use super::{EstimateWindow, Memory, within_platform};
 
 pub(super) fn decide(
     role: &RoleConfig,
@@ -24,9 +24,7 @@ pub(super) fn decide(
 ) -> Decision {
     let window = &memory.window;
     let in_flight = InFlight::of(&observation.queue, observation.workers, role.concurrency);
-    let mut parameters = role.parameters(now);
-    let platform_limit = observation.platform_limit.filter(|limit| *limit < parameters.limits.maximum);
-    parameters.limits.maximum = platform_limit.unwrap_or(parameters.limits.maximum);
+    let (parameters, platform_limit) = within_platform(role, observation, now);
     let mut limits = Vec::new();
     let estimate = observation.queue.ready.map(|ready| {
         let jobs = ready.saturating_add(in_flight.jobs().unwrap_or(0));

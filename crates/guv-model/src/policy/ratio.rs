@@ -10,7 +10,7 @@ use crate::{
     Action, Decision, Estimate, InFlight, Inputs, Limit, Observation, Policy, Reason, RoleConfig, Timestamp,
 };
 
-use super::Memory;
+use super::{Memory, within_platform};
 
 pub(super) fn decide(
     role: &RoleConfig,
@@ -19,9 +19,7 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Decision {
     let in_flight = InFlight::of(&observation.queue, observation.workers, role.concurrency);
-    let mut parameters = role.parameters(now);
-    let platform_limit = observation.platform_limit.filter(|limit| *limit < parameters.limits.maximum);
-    parameters.limits.maximum = platform_limit.unwrap_or(parameters.limits.maximum);
+    let (parameters, platform_limit) = within_platform(role, observation, now);
     let mut limits = Vec::new();
     let estimate = observation.queue.ready.map(|ready| {
         let needed = role.job_worker_ratio.needed(ready);

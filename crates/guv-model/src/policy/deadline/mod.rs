@@ -22,7 +22,7 @@ use crate::{
     WorkerCount,
 };
 
-use super::Memory;
+use super::{Memory, within_platform};
 use look_ahead::Outlook;
 use starts::Starts;
 use traffic::Traffic;
@@ -136,9 +136,7 @@ pub(super) fn decide(
     now: Timestamp,
 ) -> Decision {
     let in_flight = InFlight::of(&observation.queue, observation.workers, role.concurrency);
-    let mut parameters = role.parameters(now);
-    let platform_limit = observation.platform_limit.filter(|limit| *limit < parameters.limits.maximum);
-    parameters.limits.maximum = platform_limit.unwrap_or(parameters.limits.maximum);
+    let (parameters, platform_limit) = within_platform(role, observation, now);
     let bounds = parameters.limits;
     let mut decision = Decision {
         role: role.role.clone(),
