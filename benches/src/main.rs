@@ -4,7 +4,9 @@
 //! unit benchmark of a single function would tell.
 
 mod broker;
+mod coordinator;
 mod machine;
+mod process;
 mod router;
 mod sdk;
 
@@ -30,6 +32,8 @@ enum Benchmark {
     BrokerServe(broker::Serve),
     /// Messages from topic to topic on MQTT: our router, beside that of msgflo-nodejs and the broker alone
     Router(router::Router),
+    /// The coordinator of a large network: how soon everything is bound, what it costs to hear of everybody, and its memory
+    Coordinator(coordinator::Coordinator),
     /// One of the routers that `router` measures
     #[command(hide = true)]
     RouterProcess(router::RouterProcess),
@@ -64,6 +68,7 @@ async fn main() -> anyhow::Result<()> {
         Benchmark::Broker(arguments) => arguments.run().await,
         Benchmark::BrokerServe(arguments) => arguments.run().await,
         Benchmark::Router(arguments) => arguments.run().await,
+        Benchmark::Coordinator(arguments) => arguments.run().await,
         Benchmark::RouterProcess(arguments) => arguments.run().await,
         Benchmark::Worker(worker) => worker.run().await,
     }

@@ -11,7 +11,8 @@ use crate::servers::Servers;
 /// Builds and runs the benchmarks that `arguments` choose.
 pub(crate) fn run(guard: &Guard, arguments: &[String]) -> Result<ExitCode> {
     // Built first: nothing is measured while something compiles.
-    let built = guard.run(cargo::cargo().args(["build", "--release", "--package", "msgflo-bench"]))?;
+    let packages = ["--package", "msgflo-bench", "--package", "msgflo-cli"];
+    let built = guard.run(cargo::cargo().args(["build", "--release"]).args(packages))?;
     if !built.success() {
         return Ok(cargo::exit_code(built));
     }

@@ -11,8 +11,8 @@ use clap::Args;
 use e2e::Mosquitto;
 
 use crate::machine::Machine;
+use crate::process::Process;
 use load::{Figures, Load};
-use process::Process;
 
 #[derive(Args)]
 pub(crate) struct Router {
@@ -93,8 +93,8 @@ impl Router {
         let url = mosquitto.url();
         let (process, target) = match contender {
             Contender::Broker => (None, SOURCE),
-            Contender::Ours => (Some(Process::ours(&url, SOURCE, TARGET).await?), TARGET),
-            Contender::Nodejs => (Some(Process::nodejs(&url, SOURCE, TARGET).await?), TARGET),
+            Contender::Ours => (Some(process::ours(&url, SOURCE, TARGET).await?), TARGET),
+            Contender::Nodejs => (Some(process::nodejs(&url, SOURCE, TARGET).await?), TARGET),
         };
         let load = Load::connect(&url, SOURCE, target, self.size, assured).await?;
         load.run(self.messages / 10).await?;

@@ -20,7 +20,7 @@ use crate::status::{ProcessStatus, Status};
 use crate::supervisor::Supervisor;
 
 /// How many things the broker is asked at once.
-const CONCURRENCY: usize = 64;
+const CONCURRENCY: usize = 256;
 /// How many announcements are taken at once, when so many have come.
 const ANNOUNCEMENTS: usize = 256;
 /// How many messages of an outport that is watched wait for us, before the broker drops the oldest.

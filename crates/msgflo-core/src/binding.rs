@@ -58,6 +58,15 @@ impl Binding {
             | Self::RoundRobin { target, .. } => target,
         }
     }
+
+    /// Everything of participants that it is made of: its source, its target, and its deadletter queue.
+    pub fn queues(&self) -> impl Iterator<Item = &QueueName> {
+        let deadletter = match self {
+            Self::RoundRobin { deadletter, .. } => deadletter.as_ref(),
+            Self::PubSub { .. } | Self::Broadcast { .. } => None,
+        };
+        [self.source(), self.target()].into_iter().chain(deadletter)
+    }
 }
 
 /// As `source -> target`.

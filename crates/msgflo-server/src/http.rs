@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use msgflo_coordinator::{Handle, Status};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::access::Permissions;
@@ -33,13 +33,33 @@ struct Answer<'a> {
     scaling: Option<Value>,
 }
 
+/// What is asked of `GET /api/status`.
+#[derive(Deserialize)]
+pub(crate) struct Question {
+    /// Whether the broker is asked for the depth of every queue, which takes a while in a large network.
+    #[serde(default = "yes")]
+    queues: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
 type Shared = State<Arc<Shown>>;
 
-pub(crate) async fn status(State(shown): Shared, headers: HeaderMap) -> Response {
+pub(crate) async fn status(
+    State(shown): Shared,
+    Query(question): Query<Question>,
+    headers: HeaderMap,
+) -> Response {
     if !may_read(&shown, &headers) {
         return unauthorized();
     }
-    match shown.coordinator.status().await {
+    let status = match question.queues {
+        true => shown.coordinator.status().await,
+        false => shown.coordinator.state().await,
+    };
+    match status {
         Ok(status) => {
             let scaling = shown.scaling.as_ref().map(|scaling| scaling());
             let (network, broker) = (shown.network.as_str(), shown.broker.as_str());

@@ -14,7 +14,7 @@ pub use mosquitto::Mosquitto;
 pub use network::Network;
 pub use peers::Peers;
 pub use programs::Programs;
-pub use rabbitmq::virtual_host;
+pub use rabbitmq::{provide_tls, virtual_host};
 
 /// What the test runner tells in the environment.
 fn told(variable: &str) -> String {

@@ -10,12 +10,7 @@ use uuid::Uuid;
 /// # Panics
 /// When RabbitMQ is not there.
 pub async fn virtual_host() -> String {
-    // Plain HTTP is spoken; the client library wants to know all the same whose TLS it would use.
-    static PROVIDE_TLS: Once = Once::new();
-    PROVIDE_TLS.call_once(|| {
-        // An error says that somebody else has done it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
+    provide_tls();
     let (mut amqp, mut management) = (url("RABBITMQ_URL"), url("RABBITMQ_MANAGEMENT_URL"));
     let name = format!("e2e-{}", Uuid::new_v4());
     management.set_path(&format!("/api/vhosts/{name}"));
@@ -24,6 +19,15 @@ pub async fn virtual_host() -> String {
     answer.error_for_status().expect("a virtual host is made");
     amqp.set_path(&name);
     amqp.into()
+}
+
+/// Says whose TLS an HTTP client would use: it wants to know also where plain HTTP is spoken.
+pub fn provide_tls() {
+    static PROVIDE_TLS: Once = Once::new();
+    PROVIDE_TLS.call_once(|| {
+        // An error says that somebody else has done it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
 }
 
 fn url(variable: &str) -> Url {

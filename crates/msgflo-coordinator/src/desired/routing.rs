@@ -55,16 +55,13 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Whether what `role` says of its ports bears on this connection.
-    pub(crate) fn involves(&self, role: &Role) -> bool {
+    /// The roles whose ports it is made of. One may come twice.
+    pub(crate) fn roles(&self) -> impl Iterator<Item = &Role> {
         let deadletter = match &self.routing {
             Routing::RoundRobin { deadletter } => deadletter.as_ref(),
             Routing::PubSub => None,
         };
-        [Some(&self.source), Some(&self.target), deadletter]
-            .into_iter()
-            .flatten()
-            .any(|end| end.role == *role)
+        [&self.source, &self.target].into_iter().chain(deadletter).map(|end| &end.role)
     }
 }
 

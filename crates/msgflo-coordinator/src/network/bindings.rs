@@ -1,6 +1,6 @@
 //! The connections of the graph as bindings in the broker.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 use msgflo_core::{Binding, Participant, Port, QueueName, Role};
@@ -109,13 +109,38 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(crate) struct Bindings {
     entries: BTreeMap<Binding, Entry>,
+    /// The same by the queues and exchanges that they are made of, so that a participant which appears costs what its own
+    /// bindings cost.
+    by_queue: HashMap<QueueName, BTreeSet<Binding>>,
 }
 
 impl Bindings {
     /// Takes over what an earlier life has bound.
     pub(crate) fn remembering(bindings: Vec<Binding>) -> Self {
-        let entry = |binding| (binding, Entry { stage: Stage::Bound, claim: None, is_orphan: false });
-        Self { entries: bindings.into_iter().map(entry).collect() }
+        let mut remembering = Self::default();
+        for binding in bindings {
+            remembering.insert(binding, Entry { stage: Stage::Bound, claim: None, is_orphan: false });
+        }
+        remembering
+    }
+
+    fn insert(&mut self, binding: Binding, entry: Entry) {
+        for queue in binding.queues() {
+            self.by_queue.entry(queue.clone()).or_default().insert(binding.clone());
+        }
+        self.entries.insert(binding, entry);
+    }
+
+    fn remove(&mut self, binding: &Binding) {
+        self.entries.remove(binding);
+        for queue in binding.queues() {
+            if let Some(bindings) = self.by_queue.get_mut(queue) {
+                bindings.remove(binding);
+                if bindings.is_empty() {
+                    self.by_queue.remove(queue);
+                }
+            }
+        }
     }
 
     /// The broker has made a binding, or said why not. Whether it must be asked once more.
@@ -140,9 +165,7 @@ impl Bindings {
 
     pub(crate) fn unbound(&mut self, binding: &Binding, result: Result<(), String>, now: Instant) {
         match result {
-            Ok(()) => {
-                self.entries.remove(binding);
-            }
+            Ok(()) => self.remove(binding),
             Err(reason) => {
                 if let Some(entry) = self.entries.get_mut(binding) {
                     entry.stage = Stage::Failed { reason, retry: now + RETRY };
@@ -153,17 +176,13 @@ impl Bindings {
 
     /// What `queue` is part of may have gone with it, and is made again.
     pub(crate) fn renew(&mut self, queue: &QueueName) {
-        for (binding, entry) in &mut self.entries {
-            let touches = binding.source() == queue
-                || binding.target() == queue
-                || matches!(binding, Binding::RoundRobin { deadletter: Some(deadletter), .. } if deadletter == queue);
-            if touches {
-                entry.stage = match &entry.stage {
-                    Stage::Binding | Stage::BindingAgain => Stage::BindingAgain,
-                    Stage::Unbinding => Stage::Unbinding,
-                    Stage::Wanted | Stage::Bound | Stage::Failed { .. } => Stage::Wanted,
-                };
-            }
+        for binding in self.by_queue.get(queue).into_iter().flatten() {
+            let Some(entry) = self.entries.get_mut(binding) else { continue };
+            entry.stage = match &entry.stage {
+                Stage::Binding | Stage::BindingAgain => Stage::BindingAgain,
+                Stage::Unbinding => Stage::Unbinding,
+                Stage::Wanted | Stage::Bound | Stage::Failed { .. } => Stage::Wanted,
+            };
         }
     }
 
@@ -171,8 +190,11 @@ impl Bindings {
     pub(crate) fn plan(&mut self, wanted: &[(Connection, Resolution)], now: Instant) -> Vec<Action> {
         for (connection, resolution) in wanted {
             let Resolution::Binding(binding) = resolution else { continue };
-            let new = Entry { stage: Stage::Wanted, claim: None, is_orphan: false };
-            let entry = self.entries.entry(binding.clone()).or_insert(new);
+            if !self.entries.contains_key(binding) {
+                let new = Entry { stage: Stage::Wanted, claim: None, is_orphan: false };
+                self.insert(binding.clone(), new);
+            }
+            let Some(entry) = self.entries.get_mut(binding) else { continue };
             if entry.claim.as_ref() != Some(connection) {
                 // Whoever claims a binding of an earlier life makes sure that it is there.
                 if entry.stage == Stage::Bound && entry.claim.is_none() {

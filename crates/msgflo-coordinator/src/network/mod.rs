@@ -34,6 +34,8 @@ pub struct Network {
     desired: Desired,
     /// What each of the desired connections is in terms of the broker.
     resolved: Vec<(Connection, Resolution)>,
+    /// The places in `resolved` of the connections that each role has a part in.
+    involving: HashMap<Role, Vec<usize>>,
     /// How many processes were asked for; one of each kind where nothing was said.
     scale: HashMap<Role, u32>,
     /// When each participant was last heard, by role.
@@ -62,6 +64,7 @@ impl Network {
         let mut network = Self {
             desired: Desired::default(),
             resolved: Vec::new(),
+            involving: HashMap::new(),
             scale: HashMap::new(),
             heard: BTreeMap::new(),
             expiry: None,
@@ -189,6 +192,12 @@ impl Network {
             .iter()
             .map(|connection| (connection.clone(), Resolution::of(connection, &self.described)))
             .collect();
+        self.involving.clear();
+        for (place, (connection, _)) in self.resolved.iter().enumerate() {
+            for role in connection.roles() {
+                self.involving.entry(role.clone()).or_default().push(place);
+            }
+        }
         self.desired = desired;
     }
 
@@ -231,10 +240,9 @@ impl Network {
         }
         self.described.insert(role.clone(), participant);
         if is_changed {
-            for (connection, resolution) in &mut self.resolved {
-                if connection.involves(&role) {
-                    *resolution = Resolution::of(connection, &self.described);
-                }
+            for place in self.involving.get(&role).into_iter().flatten() {
+                let (connection, resolution) = &mut self.resolved[*place];
+                *resolution = Resolution::of(connection, &self.described);
             }
         }
         if is_new || is_changed {

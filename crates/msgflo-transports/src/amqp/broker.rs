@@ -44,13 +44,9 @@ impl AmqpBroker {
         Self { link, carrier, ledger, management, _close: closing.clone().drop_guard(), closing }
     }
 
-    /// A channel on which a missing queue hurts nobody.
-    async fn channel(&self, doing: &str) -> Result<Channel, Error> {
-        self.link.session(doing).await?.channel(doing).await
-    }
-
     async fn bind(&self, binding: &Binding) -> Result<(), Error> {
-        let channel = self.channel("binding").await?;
+        let session = self.link.session("binding").await?;
+        let channel = session.borrow("binding").await?;
         for hop in hops(binding) {
             match &hop {
                 Hop::Make { exchange, kind } => make_exchange(&channel, exchange, kind.clone()).await?,
@@ -68,6 +64,7 @@ impl AmqpBroker {
                 }
             }
         }
+        session.give_back(channel);
         Ok(())
     }
 
@@ -76,7 +73,8 @@ impl AmqpBroker {
         hops.reverse();
         for hop in &hops {
             // A channel for each, since one that finds nothing to remove may be closed for it.
-            let channel = self.channel("unbinding").await?;
+            let session = self.link.session("unbinding").await?;
+            let channel = session.borrow("unbinding").await?;
             let removed = match hop {
                 Hop::Make { exchange, .. } => {
                     let options = ExchangeDeleteOptions { if_unused: true, ..Default::default() };
@@ -96,8 +94,9 @@ impl AmqpBroker {
                 }
             };
             match removed {
+                Ok(()) => session.give_back(channel),
                 // What is not there is removed, and an exchange that others use stays.
-                Ok(()) | Err(Error::NotFound { .. } | Error::Mismatch { .. }) => {}
+                Err(Error::NotFound { .. } | Error::Mismatch { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -216,10 +215,12 @@ impl Broker for AmqpBroker {
     }
 
     async fn depth(&self, queue: &QueueName) -> Result<Depth, Error> {
-        let channel = self.channel("asking for a queue's depth").await?;
+        let session = self.link.session("asking for a queue's depth").await?;
+        let channel = session.borrow("asking for a queue's depth").await?;
         let options = QueueDeclareOptions { passive: true, ..Default::default() };
         let asking = channel.queue_declare(queue.as_str().into(), options, FieldTable::default());
         let answer = within("asking for a queue's depth", &[queue], asking).await?;
+        session.give_back(channel);
         Ok(Depth {
             ready: answer.message_count().into(),
             unacknowledged: None,

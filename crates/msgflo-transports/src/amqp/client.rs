@@ -34,33 +34,39 @@ pub(crate) enum Declaration {
 
 impl Declaration {
     pub(crate) async fn make(&self, session: &Session) -> Result<(), Error> {
-        let channel = session.channel("declaring a port").await?;
+        let channel = session.borrow("declaring a port").await?;
+        self.make_on(&channel).await?;
+        session.give_back(channel);
+        Ok(())
+    }
+
+    async fn make_on(&self, channel: &Channel) -> Result<(), Error> {
         match self {
-            Self::Exchange(exchange) => declare_exchange(&channel, exchange).await,
+            Self::Exchange(exchange) => declare_exchange(channel, exchange).await,
             Self::SharedInport(queue) => {
                 let mut arguments = FieldTable::default();
                 let deadletter = AMQPValue::LongString(format!("dead-{queue}").into());
                 arguments.insert("x-dead-letter-exchange".into(), deadletter);
-                declare_queue(&channel, queue, QueueDeclareOptions::durable(), arguments).await?;
-                declare_exchange(&channel, queue).await?;
-                bind(&channel, queue, queue).await
+                declare_queue(channel, queue, QueueDeclareOptions::durable(), arguments).await?;
+                declare_exchange(channel, queue).await?;
+                bind(channel, queue, queue).await
             }
             Self::EachInport { exchange, own } => {
-                declare_exchange(&channel, exchange).await?;
+                declare_exchange(channel, exchange).await?;
                 let options =
                     QueueDeclareOptions { exclusive: true, auto_delete: true, ..Default::default() };
-                declare_queue(&channel, own, options, FieldTable::default()).await?;
-                bind(&channel, own, exchange).await
+                declare_queue(channel, own, options, FieldTable::default()).await?;
+                bind(channel, own, exchange).await
             }
             Self::Carried { source, queue, kept } => {
                 let options =
                     QueueDeclareOptions { durable: *kept, auto_delete: !kept, ..Default::default() };
-                declare_queue(&channel, queue, options, FieldTable::default()).await?;
-                bind(&channel, queue, source).await
+                declare_queue(channel, queue, options, FieldTable::default()).await?;
+                bind(channel, queue, source).await
             }
             Self::DiscoveryQueue => {
                 let queue = QueueName::from(discovery::QUEUE);
-                match declare_queue(&channel, &queue, QueueDeclareOptions::durable(), FieldTable::default())
+                match declare_queue(channel, &queue, QueueDeclareOptions::durable(), FieldTable::default())
                     .await
                 {
                     // Somebody made it with other properties: it exists, and that is all we need.

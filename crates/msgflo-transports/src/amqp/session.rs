@@ -1,6 +1,7 @@
 //! One connection, from its handshake to its end.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -8,6 +9,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Confirmation, Connection, ConnectionProperties, Event};
 use msgflo_core::{Error, Message, QueueName};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::{error, properties};
@@ -15,9 +17,15 @@ use super::{error, properties};
 /// How long an answer of the broker is waited for.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
+/// How many things are asked at once. More wait for their turn.
+const ASKING: usize = 32;
+
 /// A connection, with the channels that everybody shares.
 pub(crate) struct Session {
     connection: Connection,
+    /// Channels on which nothing is being asked.
+    idle: Mutex<Vec<Channel>>,
+    asking: Arc<Semaphore>,
     /// Messages that are confirmed.
     confirmed: RwLock<Arc<Channel>>,
     /// Messages that may be lost.
@@ -32,7 +40,8 @@ impl Session {
             let connection = Connection::connect_uri(uri, properties).await?;
             let confirmed = RwLock::new(Arc::new(confirmed_channel(&connection).await?));
             let unconfirmed = RwLock::new(Arc::new(connection.create_channel().await?));
-            Ok(Self { connection, confirmed, unconfirmed })
+            let asking = Arc::new(Semaphore::new(ASKING));
+            Ok(Self { connection, idle: Mutex::default(), asking, confirmed, unconfirmed })
         };
         match timeout(DEADLINE, connecting).await {
             Ok(opened) => opened.map_err(|error| error::connecting(error, broker)),
@@ -62,6 +71,28 @@ impl Session {
     /// A channel of one's own, on which an error hurts nobody else.
     pub(crate) async fn channel(&self, doing: &str) -> Result<Channel, Error> {
         within(doing, &[], self.connection.create_channel()).await
+    }
+
+    /// A channel to ask something on: opening one costs as much as most questions. It is to be [given back](Self::give_back) when
+    /// the answer has come, and not before: what is still under way would be taken for the answer to the next question.
+    pub(crate) async fn borrow(&self, doing: &str) -> Result<Borrowed, Error> {
+        let turn = timeout(DEADLINE, self.asking.clone().acquire_owned()).await;
+        let Ok(Ok(turn)) = turn else {
+            return Err(Error::Timeout { doing: doing.to_owned(), after: DEADLINE });
+        };
+        let pop = || self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let channel = match std::iter::from_fn(pop).find(|channel| channel.status().connected()) {
+            Some(channel) => channel,
+            None => self.channel(doing).await?,
+        };
+        Ok(Borrowed { channel, _turn: turn })
+    }
+
+    /// Takes a borrowed channel back.
+    pub(crate) fn give_back(&self, borrowed: Borrowed) {
+        if borrowed.channel.status().connected() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(borrowed.channel);
+        }
     }
 
     /// Publishes and waits for the confirmation. With `mandatory`, a message that no queue takes is an error.
@@ -139,6 +170,20 @@ impl Session {
             *slot = fresh;
         }
         Ok(slot.clone())
+    }
+}
+
+/// A channel of one's own for a while. It is closed when it is dropped without having been given back.
+pub(crate) struct Borrowed {
+    channel: Channel,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Deref for Borrowed {
+    type Target = Channel;
+
+    fn deref(&self) -> &Channel {
+        &self.channel
     }
 }
 
