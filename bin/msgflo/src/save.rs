@@ -104,17 +104,35 @@ mod tests {
     }
 
     #[test]
-    fn what_fbp_cannot_hold_is_said_and_json_holds_it() {
+    fn what_the_language_has_no_words_for_is_kept_in_annotations() {
         let folder = tempfile::tempdir().unwrap();
-        for (name, text, lost) in [
-            ("g.fbp", "a(A)", 1),
-            ("g.json", r#"{"processes": {"a": {"component": "A"}}, "connections": []}"#, 0),
+        for (name, text) in [
+            ("g.fbp", "# the house\na(A) OUT -> IN b(B)\n"),
+            (
+                "g.json",
+                r#"{"processes": {"a": {"component": "A"}, "b": {"component": "B"}},
+                    "connections": [{"src": {"process": "a", "port": "out"}, "tgt": {"process": "b", "port": "in"}}]}"#,
+            ),
         ] {
             let (path, file, mut graph) = opened(folder.path(), name, text);
-            let metadata = serde_json::json!({"x": -40}).as_object().unwrap().clone();
-            graph.change_node(&"a".into(), metadata).unwrap();
-            assert_eq!(file.save(&graph).unwrap().len(), lost, "{name}");
-            assert!(Loaded::read(&path, true).is_ok());
+            let metadata = |value: serde_json::Value| value.as_object().unwrap().clone();
+            graph.change_node(&"a".into(), metadata(serde_json::json!({"x": -40, "y": 12.5}))).unwrap();
+            let edge = graph.edges().next().unwrap().clone();
+            graph.change_edge(&edge.src, &edge.tgt, metadata(serde_json::json!({"route": 5}))).unwrap();
+            graph.groups.push(fbp::Group { name: "all".into(), nodes: vec!["a".into(), "b".into()], ..Default::default() });
+            assert_eq!(file.save(&graph), Ok(vec![]), "{name}");
+            let (_, again) = GraphFile::of(&Loaded::read(&path, true).unwrap()).unwrap();
+            assert_eq!(again, graph, "{name}: {}", std::fs::read_to_string(&path).unwrap());
         }
+        assert!(std::fs::read_to_string(folder.path().join("g.fbp")).unwrap().starts_with("# the house\n"));
+    }
+
+    #[test]
+    fn what_cannot_be_kept_at_all_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, file, mut graph) = opened(folder.path(), "g.fbp", "a(A)");
+        graph.add_node("a node".into(), fbp::Process::new("A")).unwrap();
+        assert_eq!(file.save(&graph).unwrap().len(), 1);
+        assert!(Loaded::read(&path, true).is_ok());
     }
 }

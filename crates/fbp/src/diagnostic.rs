@@ -182,6 +182,9 @@ pub enum Cause {
         /// The port.
         port: PortName,
     },
+    /// An annotation speaks of something that is not there: a warning, as the graph is complete without it.
+    #[error("This annotation is about something that is not in the graph, and is left out")]
+    StaleAnnotation,
     /// A JSON graph has something else in that place.
     #[error("{path} must be {expected}")]
     Shape {
@@ -238,6 +241,7 @@ impl Cause {
             | Self::EdgeSource { .. }
             | Self::InitialTarget { .. } => "undefined node",
             Self::DanglingPort { .. } => "not connected",
+            Self::StaleAnnotation => "about nothing",
             Self::Shape { .. } => "of another kind",
             Self::MissingKey { .. } => "incomplete",
             Self::UnknownKey { .. } => "unknown key",
@@ -263,6 +267,7 @@ impl Cause {
             Self::UnknownKey { key, .. } if key == "exports" => {
                 "old graphs have `exports`; name the ports in `inports` and `outports`".to_owned()
             }
+            Self::StaleAnnotation => "correct the names in it, or remove it".to_owned(),
             Self::DanglingPort { .. } => "a port stands between an arrow and its node".to_owned(),
             _ => match self.undefined_node() {
                 Some(node) => format!("define it once with its component: `{node}(library/Component)`"),

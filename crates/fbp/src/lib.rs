@@ -7,8 +7,9 @@
 //! Invariants:
 //! - A graph that was parsed is consistent ([`Graph::check`] finds nothing), and every edit keeps it so.
 //! - Every error has its place in the text and says what to do. All of them are reported at once.
-//! - Nothing is lost silently: what .fbp text cannot hold is listed in [`Printed::lost`], what JSON holds beyond a graph
-//!   in [`Parsed::warnings`], and comments lie in [`Parsed::comments`].
+//! - Nothing is lost silently: what the .fbp language has no words for (groups, negative positions, metadata of edges) goes into
+//!   annotations (`# @group {…}`), what .fbp text cannot hold is listed in [`Printed::lost`], what JSON holds beyond a graph in
+//!   [`Parsed::warnings`], and comments lie in [`Parsed::comments`].
 //! - `parse(print(g)) == g` for every graph that the language can express, and `from_json(to_json(g)) == g` for every
 //!   consistent one.
 //! - Text of any kind and size is answered with a graph or an error: the limits are [`MAX_INPUT`], [`MAX_JSON_DEPTH`]
@@ -22,6 +23,7 @@ mod comment;
 mod diagnostic;
 mod diff;
 mod edit;
+mod fact;
 mod json;
 mod language;
 mod model;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::comment::{Anchor, Comment};
 use crate::diagnostic::{Cause, Diagnostic};
+use crate::fact::Fact;
 use crate::language;
 use crate::span::{LineIndex, Span};
 use crate::spans::{ConnectionSpans, EndpointSpans, Spans};
@@ -36,6 +37,7 @@ pub(crate) fn resolve(items: Vec<Item<'_>>, case_sensitive: bool, lines: &LineIn
         default_inport: "IN".to_owned(),
         default_outport: "OUT".to_owned(),
         alone: Vec::new(),
+        facts: Vec::new(),
     };
     let mut waiting = Vec::new();
     let mut last = None;
@@ -93,6 +95,8 @@ struct Resolver<'t> {
     default_outport: String,
     /// Nodes that a statement only names; they must be defined elsewhere.
     alone: Vec<(NodeName, Span)>,
+    /// What is added when everything is there that it may speak of.
+    facts: Vec<Spanned<Box<Fact>>>,
 }
 
 /// The anchors of a statement's first and last part.
@@ -103,6 +107,11 @@ impl<'t> Resolver<'t> {
         for (node, span) in std::mem::take(&mut self.alone) {
             if !self.graph.processes.contains_key(&node) {
                 Diagnostic::report(Cause::NoComponent { node }, span, self.lines, &mut self.errors);
+            }
+        }
+        for fact in std::mem::take(&mut self.facts) {
+            if !fact.value.apply(&mut self.graph) {
+                Diagnostic::report(Cause::StaleAnnotation, fact.span, self.lines, &mut self.warnings);
             }
         }
         let Self { graph, spans, comments, errors, warnings, .. } = self;
@@ -117,6 +126,10 @@ impl<'t> Resolver<'t> {
         let anchor = match item {
             Item::Comment { .. } => return None,
             Item::Annotation { key, value } => self.annotate(key, value),
+            Item::Fact(fact) => {
+                self.facts.push(fact);
+                return None;
+            }
             Item::Inport(export) => {
                 let (public, port, span) = self.export(export);
                 self.graph.inports.insert(public.clone(), port);

@@ -2,7 +2,8 @@
 //!
 //! Laws: the text always parses (with the graph's own case sensitivity), and if nothing is lost it parses to the same
 //! graph; every graph that was parsed from .fbp text is printed without loss; printing what was printed changes
-//! nothing. The layout is one connection per line, nodes defined where they are first mentioned.
+//! nothing. The layout is one connection per line, nodes defined where they are first mentioned; at the end stand the annotations
+//! for what the language has no words for.
 
 mod chains;
 mod loss;

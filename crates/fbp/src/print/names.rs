@@ -103,9 +103,10 @@ pub(super) fn public(
     written
 }
 
-/// The metadata of a node as it is written, without the colon; empty if nothing can be.
-pub(super) fn metadata(node: &NodeName, metadata: &Metadata, lost: &mut Vec<Loss>) -> String {
-    let mut entries = Vec::new();
+/// The metadata of a node as it is written, without the colon, empty if nothing can be; and the entries that do not read back
+/// from it.
+pub(super) fn metadata(metadata: &Metadata) -> (String, Vec<Unwritten>) {
+    let (mut entries, mut unwritten) = (Vec::new(), Vec::new());
     for (key, value) in metadata {
         let is_key = key
             .chars()
@@ -114,17 +115,19 @@ pub(super) fn metadata(node: &NodeName, metadata: &Metadata, lost: &mut Vec<Loss
         let read = text.as_deref().and_then(|text| language::metadata_value(key, text));
         let entry = read.is_some().then(|| text.map(|text| format!("{key}={text}"))).flatten();
         if read.as_ref() != Some(value) {
-            let written = entry.clone();
-            lost.push(Loss::NodeMetadata {
-                node: node.clone(),
-                key: key.clone(),
-                value: value.clone(),
-                written,
-            });
+            unwritten.push(Unwritten { key: key.clone(), value: value.clone(), written: entry.clone() });
         }
         entries.extend(entry);
     }
-    entries.join(",")
+    (entries.join(","), unwritten)
+}
+
+/// An entry of a node's metadata that its own form does not hold.
+pub(super) struct Unwritten {
+    pub(super) key: String,
+    pub(super) value: Value,
+    /// What comes closest, if anything does.
+    pub(super) written: Option<String>,
 }
 
 /// The text that comes closest to the value; positions are rounded.
@@ -144,12 +147,8 @@ fn metadata_text(value: &Value) -> Option<String> {
     }
 }
 
-/// The annotation that sets the property: its key and value.
-pub(super) fn annotation<'g>(
-    key: &'g str,
-    value: &'g Value,
-    lost: &mut Vec<Loss>,
-) -> Option<(&'g str, &'g str)> {
+/// The annotation that sets the property, its key and value, and whether it says all.
+pub(super) fn annotation<'g>(key: &'g str, value: &'g Value) -> (Option<(&'g str, &'g str)>, bool) {
     let (written, text, is_whole) = match (key, value) {
         ("environment", Value::Object(environment)) => {
             ("runtime", environment.get("type"), environment.len() == 1)
@@ -160,10 +159,7 @@ pub(super) fn annotation<'g>(
     };
     let text = text.and_then(Value::as_str).filter(|text| language::is_annotation_value(text));
     let annotation = text.filter(|_| language::is_annotation_key(written)).map(|text| (written, text));
-    if annotation.is_none() || !is_whole {
-        lost.push(Loss::Property { key: key.to_owned() });
-    }
-    annotation
+    (annotation, annotation.is_some() && is_whole)
 }
 
 /// The packet's content, unless it would read as a node.

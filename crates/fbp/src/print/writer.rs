@@ -6,11 +6,13 @@ use std::ops::Range;
 use indexmap::{IndexMap, IndexSet};
 
 use super::chains::{self, Anonymous};
+use super::names::Unwritten;
 use super::{Loss, Printed, names};
 use crate::comment::{Anchor, Comment};
+use crate::fact::{EdgeFact, End, ExportFact, Fact, NodeFact, PacketFact, PropertyFact};
 use crate::resolve::anchor_of;
 use crate::syntax::annotation;
-use crate::{Connection, Endpoint, ExportedPort, Graph, NodeName, PortName};
+use crate::{Connection, Endpoint, ExportedPort, Graph, Group, NodeName, PortName};
 
 /// Writes everything.
 pub(super) fn write(graph: &Graph, comments: &[Comment]) -> Printed {
@@ -21,6 +23,7 @@ pub(super) fn write(graph: &Graph, comments: &[Comment]) -> Printed {
     let chains = writer.chains();
     writer.body(exports, chains);
     writer.rest();
+    writer.facts();
     writer.finish()
 }
 
@@ -41,6 +44,10 @@ struct Writer<'g> {
     next: usize,
     /// The comments that wait for their part.
     comments: IndexMap<&'g Anchor, Vec<&'g Comment>>,
+    /// Entries of nodes' metadata that have no place where the nodes are defined.
+    unwritten: Vec<(&'g NodeName, Vec<Unwritten>)>,
+    /// The annotations that will stand at the end.
+    facts: Vec<String>,
     /// Whether a blank line is due before the next statement.
     gap: bool,
 }
@@ -72,14 +79,21 @@ impl<'g> Writer<'g> {
             defined: HashSet::new(),
             next: 0,
             comments: waiting,
+            unwritten: Vec::new(),
+            facts: Vec::new(),
             gap: false,
         }
     }
 
     fn properties(&mut self) {
         for (key, value) in &self.graph.properties {
-            if let Some((written, text)) = names::annotation(key, value, &mut self.lost) {
+            let (annotation, says_all) = names::annotation(key, value);
+            if let Some((written, text)) = annotation {
                 self.statement(format!("# @{written} {text}"), &[Anchor::Property(key.clone())]);
+            }
+            if !says_all {
+                let fact = Fact::Property(PropertyFact { key: key.clone(), value: value.clone() });
+                self.fact(&fact, [Loss::Property { key: key.clone() }]);
             }
         }
     }
@@ -102,11 +116,13 @@ impl<'g> Writer<'g> {
                 self.lost.push(Loss::Export { public: public.clone() });
                 continue;
             }
-            if !export.metadata.is_empty() {
-                self.lost.push(Loss::ExportMetadata { public: public.clone() });
-            }
             let given = given.entry(keyword).or_default();
             let written = names::public(public, graph.case_sensitive, given, &mut self.ports_lost);
+            if !export.metadata.is_empty() {
+                let fact = ExportFact { public: written.clone(), metadata: export.metadata.clone() };
+                let fact = if keyword == "INPORT" { Fact::Inport(fact) } else { Fact::Outport(fact) };
+                self.fact(&fact, [Loss::ExportMetadata { public: public.clone() }]);
+            }
             exports.push(Export { keyword, public: written, export, anchor: anchor(public.clone()) });
         }
         exports
@@ -121,9 +137,6 @@ impl<'g> Writer<'g> {
         for chain in whole {
             let mut run = Vec::new();
             for connection in chain {
-                if !connection.metadata().is_empty() {
-                    self.lost.push(Loss::ConnectionMetadata(connection.clone()));
-                }
                 match self.unwritable(connection) {
                     None => run.push(connection),
                     Some(loss) => {
@@ -210,10 +223,73 @@ impl<'g> Writer<'g> {
         }
     }
 
+    /// Notes an annotation, or that these are lost.
+    fn fact(&mut self, fact: &Fact, lost: impl IntoIterator<Item = Loss>) {
+        match fact.print() {
+            Some(line) => self.facts.push(line),
+            None => self.lost.extend(lost),
+        }
+    }
+
+    /// Writes what the language has no words for.
+    fn facts(&mut self) {
+        let graph = self.graph;
+        for (node, unwritten) in std::mem::take(&mut self.unwritten) {
+            let metadata = unwritten.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect();
+            let fact = Fact::Node(NodeFact { node: self.known_as(node), metadata });
+            let lost = unwritten.into_iter().map(|Unwritten { key, value, written }| Loss::NodeMetadata {
+                node: node.clone(),
+                key,
+                value,
+                written,
+            });
+            self.fact(&fact, lost);
+        }
+        let mut same: HashMap<(Option<End>, End), usize> = HashMap::new();
+        for connection in &graph.connections {
+            if self.unwritable(connection).is_some() {
+                continue;
+            }
+            let (src, tgt) = (connection.src().map(|src| self.end(src)), self.end(connection.tgt()));
+            let nth = same.entry((src.clone(), tgt.clone())).or_default();
+            let nth = std::mem::replace(nth, *nth + 1);
+            let metadata = connection.metadata().clone();
+            if metadata.is_empty() {
+                continue;
+            }
+            let fact = match src {
+                Some(src) => Fact::Edge(EdgeFact { src, tgt, nth, metadata }),
+                None => Fact::Packet(PacketFact { tgt, nth, metadata }),
+            };
+            self.fact(&fact, [Loss::ConnectionMetadata(connection.clone())]);
+        }
+        for group in &graph.groups {
+            let nodes = group.nodes.iter().map(|node| self.known_as(node).into()).collect();
+            let written = Group { name: group.name.clone(), nodes, metadata: group.metadata.clone() };
+            self.fact(&Fact::Group(written), [Loss::Group(group.clone())]);
+        }
+        self.section();
+        for line in std::mem::take(&mut self.facts) {
+            self.blank_line();
+            self.text.push_str(&line);
+            self.text.push('\n');
+        }
+    }
+
+    /// The name that the node has when the text is read.
+    fn known_as(&mut self, node: &'g NodeName) -> String {
+        let is_there = self.graph.processes.contains_key(node);
+        if is_there && !self.anonymous.contains(node) { self.name(node) } else { node.to_string() }
+    }
+
+    fn end(&mut self, end: &'g Endpoint) -> End {
+        let port = names::port(&end.port, self.graph.case_sensitive, &mut self.ports_lost);
+        End { node: self.known_as(&end.process), port, index: end.index }
+    }
+
     fn finish(mut self) -> Printed {
         let graph = self.graph;
         self.lost.extend(self.ports_lost.into_iter().map(|(port, written)| Loss::Port { port, written }));
-        self.lost.extend(graph.groups.iter().cloned().map(Loss::Group));
         if graph.case_sensitive {
             self.lost.push(Loss::CaseSensitive);
         }
@@ -322,7 +398,10 @@ impl<'g> Writer<'g> {
         anchors.push(Anchor::Node(node.clone()));
         let Some(process) = self.graph.processes.get(node) else { return self.name(node) };
         let component = names::component(node, &process.component, &mut self.lost);
-        let metadata = names::metadata(node, &process.metadata, &mut self.lost);
+        let (metadata, unwritten) = names::metadata(&process.metadata);
+        if !unwritten.is_empty() {
+            self.unwritten.push((node, unwritten));
+        }
         let name = if self.anonymous.contains(node) { String::new() } else { self.name(node) };
         self.anonymous.wrote(node);
         let colon = if metadata.is_empty() { "" } else { ":" };
@@ -372,7 +451,7 @@ impl<'g> Writer<'g> {
         for line in text.split(crate::span::is_newline) {
             let line = format!("#{line}");
             // In column 0 it would be an annotation.
-            let indent = if annotation(&line).is_some() { " " } else { "" };
+            let indent = if annotation(&line).is_some() || Fact::parse(&line).is_some() { " " } else { "" };
             self.text.push_str(indent);
             self.text.push_str(&line);
             self.text.push('\n');

@@ -14,6 +14,7 @@ use winnow::stream::{LocatingSlice, Location, Stream};
 use winnow::token::{any, literal, take_till, take_while};
 
 use crate::diagnostic::Cause;
+use crate::fact::Fact;
 use crate::language;
 use crate::span::{Span, is_newline};
 use part::{node, port_name};
@@ -58,6 +59,8 @@ pub(crate) enum Item<'t> {
     Comment { text: &'t str, trailing: bool },
     /// `# @key value`.
     Annotation { key: &'t str, value: &'t str },
+    /// `# @key {…}`.
+    Fact(Spanned<Box<Fact>>),
     /// `INPORT=node.PORT:PUBLIC`.
     Inport(Export<'t>),
     /// `OUTPORT=node.PORT:PUBLIC`.
@@ -156,12 +159,15 @@ fn end_of_statement<'t>(input: &mut Input<'t>, items: &mut Vec<Item<'t>>) {
 /// A comment, or in column 0 an annotation if the whole line is one. The input is at `#`.
 fn comment_or_annotation<'t>(input: &mut Input<'t>, column_0: bool) -> Item<'t> {
     let line: &'t str = input.split(is_newline).next().unwrap_or_default();
+    let start = input.current_token_start();
     skip(input, line.len());
-    let annotation = annotation(line).filter(|_| column_0);
-    match annotation {
-        Some((key, value)) => Item::Annotation { key, value },
-        None => Item::Comment { text: &line[1..], trailing: false },
+    if column_0 && let Some((key, value)) = annotation(line) {
+        return Item::Annotation { key, value };
     }
+    if column_0 && let Some(fact) = Fact::parse(line) {
+        return Item::Fact(Spanned { value: Box::new(fact), span: Span { start, end: start + line.len() } });
+    }
+    Item::Comment { text: &line[1..], trailing: false }
 }
 
 /// The key and the value of `# @key value`.

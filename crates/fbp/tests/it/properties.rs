@@ -52,8 +52,11 @@ fn expressible() -> Parts {
     let entry = prop_oneof![
         ("[a-wzA-Z0-9_/]{0,4}", "[a-zA-Z0-9_/=]{0,4}".prop_map(Value::from)),
         ("[xy]", any::<u64>().prop_map(Value::from)),
+        ("[xy]", any::<i64>().prop_map(Value::from)),
+        (".{0,4}", json()),
     ];
     let property = prop_oneof![
+        (".{0,4}", json()),
         ("[a-z][a-z_-]{0,5}", "[a-zA-Z0-9_.-][a-zA-Z0-9_. -]{0,6}".prop_map(Value::from)),
         Just(("environment".to_owned(), serde_json::json!({"type": "msgflo"}))),
     ];
@@ -63,14 +66,17 @@ fn expressible() -> Parts {
         component: "[A-Za-z0-9_/-]{1,5}",
         port: "[a-z_][a-z.0-9_]{0,3}",
         metadata: vec(entry, 0..3).prop_map(|entries| entries.into_iter().collect()).boxed(),
-        properties: vec(property, 0..3)
-            .prop_map(|entries| entries.into_iter().filter(|(key, _)| key != "runtime").collect())
-            .boxed(),
+        properties: vec(property, 0..3).prop_map(|entries| entries.into_iter().collect()).boxed(),
         data: json().prop_filter("bare words are nodes", is_packet).boxed(),
-        elsewhere: Just(Metadata::new()).boxed(),
-        groups: 0,
+        elsewhere: prop_oneof![Just(Metadata::new()), any_metadata()].boxed(),
+        groups: 2,
         case_sensitive: Just(false).boxed(),
     }
+}
+
+/// Entries with keys and values of any kind.
+fn any_metadata() -> impl Strategy<Value = Metadata> {
+    vec((".{0,4}", json()), 0..3).prop_map(|entries| entries.into_iter().collect())
 }
 
 fn anything() -> Parts {
@@ -159,6 +165,11 @@ fn fbp_like() -> impl Strategy<Value = String> {
         "\"t\"",
         "# c",
         "# @k v",
+        "# @group {\"name\": \"g\", \"nodes\": [\"a\"]}\n",
+        "# @node {\"node\": \"a\", \"metadata\": {\"x\": -1.5}}\n",
+        "# @edge {\"src\": {\"node\": \"a\", \"port\": \"OUT\"}, \"tgt\": {\"node\": \"b\", \"port\": \"in\"}, \"metadata\": {\"route\": 3}}\n",
+        "# @inport {\"public\": \"Z\", \"metadata\": {\"x\": 1}}\n",
+        "# @property {\"key\": \"k\", \"value\": [1]}\n",
         "INPORT=",
         "OUTPORT=a.OUT:X",
         "(a-b/C).IN:Y",
