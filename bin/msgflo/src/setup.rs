@@ -50,7 +50,7 @@ fn is_binding(loaded: &Loaded, role: &Role) -> bool {
 /// Binds queues called `role.PORT`.
 async fn by_convention(arguments: &Setup, desired: &Desired, broker: &dyn Broker) -> Outcome {
     for connection in &desired.connections {
-        broker.add_binding(&conventional(connection)).await?;
+        broker.add_binding(&conventional(connection)?).await?;
         say(connection)?;
     }
     if arguments.forever {
@@ -102,14 +102,15 @@ async fn discover(arguments: &Setup, desired: Desired, connected: &Connected) ->
     outcome
 }
 
-fn conventional(connection: &Connection) -> Binding {
+fn conventional(connection: &Connection) -> Result<Binding, Stop> {
     let (source, target) = (queue(&connection.source), queue(&connection.target));
-    match &connection.routing {
+    Ok(match &connection.routing {
         Routing::PubSub => Binding::PubSub { source, target },
-        Routing::RoundRobin { deadletter } => {
-            Binding::RoundRobin { source, target, deadletter: deadletter.as_ref().map(queue) }
+        Routing::RoundRobin { deadletter, retry } => {
+            Binding::RoundRobin { source, target, deadletter: deadletter.as_ref().map(queue), retry: *retry }
         }
-    }
+        Routing::Impossible(reason) => return Err(Stop::config(Failure::new(reason.clone()))),
+    })
 }
 
 fn queue(end: &PortRef) -> QueueName {
@@ -121,12 +122,14 @@ fn say(connection: &Connection) -> Result<(), Stop> {
     let Connection { source, target, routing } = connection;
     match routing {
         Routing::PubSub => print(format_args!("PUBSUB: \t {source} -> {target}")),
-        Routing::RoundRobin { deadletter } => {
+        Routing::RoundRobin { deadletter, .. } => {
             print(format_args!("ROUNDROBIN:\t {source} -> {target}"))?;
             match deadletter {
                 Some(deadletter) => print(format_args!("DEADLETTER:\t {target} -> {deadletter}")),
                 None => Ok(()),
             }
         }
+        // Nothing was bound.
+        Routing::Impossible(_) => Ok(()),
     }
 }

@@ -156,7 +156,7 @@ pub async fn a_round_robin_carries_messages(bed: &Bed) {
     let (client, broker) = (bed.client().await, bed.broker().await);
     outport(&*client, "a.OUT").await;
     let mut inbox = inport(&*client, "b.IN").await;
-    let binding = Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter: None };
+    let binding = Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter: None, retry: None };
     bind(&*broker, &binding).await;
     bind(&*broker, &binding).await;
     send(&*client, "a.OUT", "1").await;
@@ -170,6 +170,27 @@ pub async fn a_round_robin_carries_messages(bed: &Bed) {
     assert_eq!(inbox.text().await, "end");
 }
 
+/// Two of one source share an exchange; removing one does not take it from the other.
+pub async fn one_round_robin_leaves_the_other(bed: &Bed) {
+    let (client, broker) = (bed.client().await, bed.broker().await);
+    outport(&*client, "a.OUT").await;
+    let (mut left, mut right) = (inport(&*client, "b.IN").await, inport(&*client, "c.IN").await);
+    let to = |target: &str| Binding::RoundRobin {
+        source: queue("a.OUT"),
+        target: queue(target),
+        deadletter: None,
+        retry: None,
+    };
+    bind(&*broker, &to("b.IN")).await;
+    bind(&*broker, &to("c.IN")).await;
+    send(&*client, "a.OUT", "both").await;
+    assert_eq!((left.text().await, right.text().await), ("both".into(), "both".into()));
+    broker.remove_binding(&to("b.IN")).await.expect("it is removed");
+    send(&*client, "a.OUT", "right").await;
+    put(&*client, "b.IN", "left").await;
+    assert_eq!((left.text().await, right.text().await), ("left".into(), "right".into()));
+}
+
 /// Byte for byte, with its headers; what is acknowledged does not go there.
 pub async fn a_round_robin_sends_what_is_refused_to_the_deadletter(bed: &Bed) {
     let (client, broker) = (bed.client().await, bed.broker().await);
@@ -177,7 +198,7 @@ pub async fn a_round_robin_sends_what_is_refused_to_the_deadletter(bed: &Bed) {
     let mut inbox = inport(&*client, "b.IN").await;
     let mut dead = inport(&*client, "dead.IN").await;
     let deadletter = Some(queue("dead.IN"));
-    bind(&*broker, &Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter }).await;
+    bind(&*broker, &Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter, retry: None }).await;
     let mut bad = message("bad");
     bad.payload = vec![0, 0xff, 0].into();
     bad.headers.insert("kept".into(), "yes".into());
@@ -210,7 +231,7 @@ pub async fn a_coordinator_knows_its_bindings_again(bed: &Bed) {
     let mut inbox = inport(&*client, "b.IN").await;
     inport(&*client, "dead.IN").await;
     let deadletter = Some(queue("dead.IN"));
-    let round_robin = Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter };
+    let round_robin = Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter, retry: None };
     let bindings = [pubsub("a.OUT", "b.IN"), round_robin];
     let first = bed.broker_with(bed.file("ledger.json")).await;
     for binding in &bindings {

@@ -29,6 +29,7 @@ pub mod participant;
 pub mod ports;
 mod proxy;
 pub mod reconnection;
+pub mod retries;
 pub mod taps;
 
 pub use bed::Bed;
@@ -85,6 +86,7 @@ macro_rules! suite {
             a_missing_end_is_not_found_and_hurts_nobody,
             every_instance_gets_a_broadcast,
             a_round_robin_carries_messages,
+            one_round_robin_leaves_the_other,
             a_round_robin_sends_what_is_refused_to_the_deadletter,
             bindings_outlive_the_coordinator,
             a_coordinator_knows_its_bindings_again,
@@ -131,6 +133,12 @@ macro_rules! amqp_suite {
             ports_of_strangers_are_bound_as_they_are,
             an_inport_that_differs_is_a_mismatch_and_hurts_nobody,
             a_discovery_queue_that_differs_will_do,
+        );
+        $crate::cases!($bed, retries:
+            refused_messages_are_tried_again_and_then_parked,
+            what_succeeds_when_it_is_tried_again_is_done,
+            another_delay_takes_over_while_messages_wait,
+            a_round_robin_that_goes_leaves_no_message_behind,
         );
     };
 }

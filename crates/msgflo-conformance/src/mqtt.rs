@@ -115,7 +115,7 @@ pub async fn at_most_prefetch_are_out(bed: &Bed) {
 pub async fn a_binding_that_is_made_again_carries_once(bed: &Bed) {
     let (client, broker) = (bed.client().await, bed.broker().await);
     let mut inbox = inport(&*client, "b/in").await;
-    let round_robin = Binding::RoundRobin { source: queue("a/out"), target: queue("b/in"), deadletter: None };
+    let round_robin = Binding::RoundRobin { source: queue("a/out"), target: queue("b/in"), deadletter: None, retry: None };
     for binding in [&pubsub("a/out", "b/in"), &pubsub("a/out", "b/in"), &round_robin] {
         broker.add_binding(binding).await.expect("it is bound");
     }
@@ -227,7 +227,7 @@ pub async fn an_announcement_that_was_retained_is_heard(bed: &Bed) {
 pub async fn dead_letters_are_not_promised(bed: &Bed) {
     let broker = bed.broker().await;
     let deadletter = Some(queue("dead"));
-    let binding = Binding::RoundRobin { source: queue("a"), target: queue("b"), deadletter };
+    let binding = Binding::RoundRobin { source: queue("a"), target: queue("b"), deadletter, retry: None };
     let error = broker.add_binding(&binding).await.expect_err("MQTT has no dead letters");
     assert!(matches!(error, Error::Unsupported { .. }), "{error:?}");
     assert!(matches!(broker.depth(&queue("a")).await, Err(Error::Unsupported { .. })));

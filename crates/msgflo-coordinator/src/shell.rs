@@ -228,6 +228,10 @@ fn told(binding: &Binding, done: &'static str, result: Result<(), msgflo_core::E
             tracing::info!(%binding, "{done}");
             Ok(())
         }
+        Err(error @ msgflo_core::Error::Busy { .. }) => {
+            tracing::debug!(%binding, %error, "a binding cannot be removed yet, trying again");
+            Err(error.to_string())
+        }
         Err(error) => {
             let reason = with_sources(&error);
             tracing::warn!(%binding, reason, "a binding could not be changed, trying again");

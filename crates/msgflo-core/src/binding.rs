@@ -1,6 +1,7 @@
 //! A connection between an outport and an inport, as it is made in the broker.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +38,24 @@ pub enum Binding {
         /// Where refused messages go.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         deadletter: Option<QueueName>,
+        /// How they are tried again before they go there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retry: Option<Retry>,
     },
+}
+
+/// How a message that was refused is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Retry {
+    /// How long it waits before it goes to the target's consumers again. Milliseconds count.
+    pub delay: Duration,
+    /// How often, at most [`MOST`](Self::MOST). What is refused after that goes to the deadletter queue.
+    pub times: u8,
+}
+
+impl Retry {
+    /// The most times that a message is tried again.
+    pub const MOST: u8 = 32;
 }
 
 impl Binding {

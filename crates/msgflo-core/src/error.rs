@@ -77,6 +77,12 @@ pub enum Error {
         /// Where it should go.
         name: QueueName,
     },
+    /// Messages wait in a queue that is to go. It goes when they have.
+    #[error("messages wait in `{name}` to be tried again")]
+    Busy {
+        /// Its name.
+        name: QueueName,
+    },
     /// The broker cannot do this at all.
     #[error("the broker at {broker} cannot {what}")]
     Unsupported {
@@ -114,6 +120,7 @@ impl Error {
                 | Self::Disconnected { .. }
                 | Self::Timeout { .. }
                 | Self::Refused { .. }
+                | Self::Busy { .. }
         )
     }
 }

@@ -25,7 +25,7 @@ mod participant;
 mod registry;
 
 pub use address::BrokerUrl;
-pub use binding::Binding;
+pub use binding::{Binding, Retry};
 pub use broker::{Announcements, Broker, Confirmation, Depth, JobReports, KnownBinding};
 pub use carrier::{Carrier, Confirmed, Destination};
 pub use client::{Assurance, Client, InportOptions, Sharing};

@@ -15,8 +15,11 @@ pub(crate) fn list(library: &Library, participants: &[Participant]) -> Vec<Signa
     names.sort();
     names.dedup();
     let own = names.iter().map(|name| describe(name, library, heard.get(name).copied()));
-    let bindings = [(ROUND_ROBIN, &["out", "deadletter"][..]), (PUB_SUB, &["out"])];
-    own.chain(bindings.into_iter().map(|(name, outports)| binding(name, outports))).collect()
+    let bindings = [
+        binding(ROUND_ROBIN, &["in", "delay", "retries"], &["out", "deadletter"]),
+        binding(PUB_SUB, &["in"], &["out"]),
+    ];
+    own.chain(bindings).collect()
 }
 
 /// One component.
@@ -76,10 +79,10 @@ fn describe(name: &ComponentName, library: &Library, heard: Option<&Participant>
     Signal::new(Protocol::Component, "component", payload)
 }
 
-fn binding(name: &str, outports: &[&str]) -> Signal {
-    let outports: Vec<Value> = outports.iter().map(|port| json!({"id": port, "type": "all"})).collect();
+fn binding(name: &str, inports: &[&str], outports: &[&str]) -> Signal {
+    let ports = |ports: &[&str]| -> Value { ports.iter().map(|port| json!({"id": port, "type": "all"})).collect() };
     let payload = json!({"name": name, "subgraph": false, "icon": "random", "description": "a binding in the broker",
-        "inPorts": [{"id": "in", "type": "all"}], "outPorts": outports});
+        "inPorts": ports(inports), "outPorts": ports(outports)});
     Signal::new(Protocol::Component, "component", payload)
 }
 

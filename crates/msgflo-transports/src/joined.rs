@@ -118,8 +118,9 @@ impl Members {
         match binding {
             Binding::PubSub { .. } => Binding::PubSub { source, target },
             Binding::Broadcast { .. } => Binding::Broadcast { source, target },
-            Binding::RoundRobin { deadletter, .. } => {
-                Binding::RoundRobin { source, target, deadletter: deadletter.as_ref().map(rename) }
+            Binding::RoundRobin { deadletter, retry, .. } => {
+                let deadletter = deadletter.as_ref().map(rename);
+                Binding::RoundRobin { source, target, deadletter, retry: *retry }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What a graph and a library want: processes, connections, initial packets.
 
 mod problem;
+mod retry;
 mod routing;
 
 use std::collections::{BTreeSet, HashMap};
@@ -141,7 +142,12 @@ impl Desired {
         }
         self.connections.extend(routing::connections(part.graph, |end| part.port(end)));
         if part.started {
-            let initials = part.graph.initials();
+            // Those of a node that stands for a binding say how it is made.
+            let is_process = |initial: &&fbp::Initial| {
+                let node = part.graph.processes.get(initial.tgt.process.as_str());
+                !node.is_some_and(|node| is_binding(node.component.as_str()))
+            };
+            let initials = part.graph.initials().filter(is_process);
             self.initials.extend(initials.map(|initial| (part.port(&initial.tgt), initial.data.clone())));
         }
     }
@@ -276,5 +282,35 @@ mod tests {
         assert_eq!(shown.len(), 2, "{shown:?}");
         assert!(shown[0].starts_with("a.out -> b.in RoundRobin") && shown[0].contains("failed"), "{shown:?}");
         assert!(shown[1].starts_with("a.out -> c.in PubSub"), "{shown:?}");
+    }
+
+    fn routings(text: &str) -> Vec<Routing> {
+        let desired = desired(text, &Choice::default()).unwrap();
+        assert_eq!(desired.initials, []);
+        desired.connections.into_iter().map(|connection| connection.routing).collect()
+    }
+
+    #[test]
+    fn a_round_robin_tries_again_where_its_initial_packets_say_so() {
+        let text = "a(ir/Resize) OUT -> IN rr(msgflo/RoundRobin) OUT -> IN b(ir/Resize)\n'2s' -> DELAY rr\n'5' -> RETRIES rr\n";
+        let routing = routings(&format!("{text}rr DEADLETTER -> IN c(ir/Resize)")).remove(0);
+        let expected = msgflo_core::Retry { delay: std::time::Duration::from_secs(2), times: 5 };
+        assert!(matches!(&routing, Routing::RoundRobin { retry: Some(retry), .. } if *retry == expected), "{routing:?}");
+        let routing = routings(text).remove(0);
+        assert!(matches!(&routing, Routing::Impossible(reason) if reason.contains("DEADLETTER")), "{routing:?}");
+        let routing = routings(&format!("{text}'never' -> DELAY rr\nrr DEADLETTER -> IN c(ir/Resize)")).remove(0);
+        assert!(matches!(&routing, Routing::Impossible(reason) if reason.contains("never")), "{routing:?}");
+    }
+
+    #[test]
+    fn a_queue_tries_again_in_one_way() {
+        let text = "a(ir/Resize) OUT -> IN r1(msgflo/RoundRobin) OUT -> IN b(ir/Resize)
+            z(ir/Resize) OUT -> IN r2(msgflo/RoundRobin) OUT -> IN b
+            r1 DEADLETTER -> IN c(ir/Resize)\nr2 DEADLETTER -> IN c\n'1' -> RETRIES r2\n";
+        let shown = routings(text);
+        assert!(matches!(&shown[0], Routing::Impossible(_)), "{shown:?}");
+        assert!(matches!(&shown[1], Routing::RoundRobin { retry: Some(_), .. }), "{shown:?}");
+        let shown = routings(&format!("{text}'1' -> RETRIES r1"));
+        assert_eq!(shown[0], shown[1]);
     }
 }

@@ -1,11 +1,15 @@
 //! The connections between participants, with the nodes that stand for bindings resolved.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use fbp::{Endpoint, Graph};
-use msgflo_core::{PortName, Role};
+use msgflo_core::{PortName, Retry, Role};
 
-/// The component that stands for a round-robin binding, with the ports IN, OUT and DEADLETTER.
+use super::retry;
+
+/// The component that stands for a round-robin binding, with the ports IN, OUT and DEADLETTER. What is refused is tried again
+/// if initial packets at DELAY or RETRIES say so.
 pub const ROUND_ROBIN: &str = "msgflo/RoundRobin";
 /// The component that stands for a publish-subscribe binding, with the ports IN and OUT.
 pub const PUB_SUB: &str = "msgflo/PubSub";
@@ -40,7 +44,11 @@ pub enum Routing {
     RoundRobin {
         /// Where refused messages go.
         deadletter: Option<PortRef>,
+        /// How they are tried again before they go there.
+        retry: Option<Retry>,
     },
+    /// It cannot be, for this reason.
+    Impossible(String),
 }
 
 /// A connection between two participants.
@@ -58,8 +66,8 @@ impl Connection {
     /// The roles whose ports it is made of. One may come twice.
     pub(crate) fn roles(&self) -> impl Iterator<Item = &Role> {
         let deadletter = match &self.routing {
-            Routing::RoundRobin { deadletter } => deadletter.as_ref(),
-            Routing::PubSub => None,
+            Routing::RoundRobin { deadletter, .. } => deadletter.as_ref(),
+            Routing::PubSub | Routing::Impossible(_) => None,
         };
         [&self.source, &self.target].into_iter().chain(deadletter).map(|end| &end.role)
     }
@@ -93,7 +101,8 @@ pub(super) fn connections(graph: &Graph, port: impl Fn(&Endpoint) -> PortRef) ->
         };
         let routing = match component {
             ROUND_ROBIN => {
-                Routing::RoundRobin { deadletter: leaving("deadletter").next().map(|edge| port(&edge.tgt)) }
+                let deadletter = leaving("deadletter").next().map(|edge| port(&edge.tgt));
+                round_robin(graph, edge.tgt.process.as_str(), deadletter)
             }
             _ => Routing::PubSub,
         };
@@ -102,5 +111,36 @@ pub(super) fn connections(graph: &Graph, port: impl Fn(&Endpoint) -> PortRef) ->
             connections.push(Connection { source, target, routing: routing.clone() });
         }
     }
+    refuse_contradictions(&mut connections);
     connections
+}
+
+fn round_robin(graph: &Graph, node: &str, deadletter: Option<PortRef>) -> Routing {
+    match retry::of(graph, node) {
+        Err(reason) => Routing::Impossible(reason),
+        Ok(Some(_)) if deadletter.is_none() => Routing::Impossible(format!(
+            "`{node}` tries refused messages again: connect its DEADLETTER, where those go that are refused every time"
+        )),
+        Ok(retry) => Routing::RoundRobin { deadletter, retry },
+    }
+}
+
+/// What becomes of a refused message is a matter of the queue that it was in, whoever sent it there: where messages are tried
+/// again, all connections to a queue must say the same.
+fn refuse_contradictions(connections: &mut [Connection]) {
+    let mut retried: HashMap<PortRef, Routing> = HashMap::new();
+    for Connection { target, routing, .. } in &*connections {
+        if matches!(routing, Routing::RoundRobin { retry: Some(_), .. }) {
+            retried.entry(target.clone()).or_insert_with(|| routing.clone());
+        }
+    }
+    for Connection { target, routing, .. } in connections {
+        let says = matches!(routing, Routing::RoundRobin { deadletter: Some(_), .. });
+        if says && retried.get(target).is_some_and(|known| known != routing) {
+            *routing = Routing::Impossible(format!(
+                "another connection to `{target}` says otherwise what becomes of refused messages: give both the same DELAY, \
+                 RETRIES and DEADLETTER"
+            ));
+        }
+    }
 }

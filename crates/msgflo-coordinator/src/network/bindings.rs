@@ -1,6 +1,6 @@
 //! The connections of the graph as bindings in the broker.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
 use msgflo_core::{Binding, Participant, Port, QueueName, Role};
@@ -38,12 +38,13 @@ impl Resolution {
         Ok(match &connection.routing {
             Routing::PubSub if port.delivers_to_each() => Binding::Broadcast { source, target },
             Routing::PubSub => Binding::PubSub { source, target },
-            Routing::RoundRobin { deadletter } => {
+            Routing::Impossible(reason) => return Err(Self::Impossible(reason.clone())),
+            Routing::RoundRobin { deadletter, retry } => {
                 let deadletter = deadletter
                     .as_ref()
                     .map(|end| queue(find(end)?, end, Direction::In).map(|(_, queue)| queue))
                     .transpose()?;
-                Binding::RoundRobin { source, target, deadletter }
+                Binding::RoundRobin { source, target, deadletter, retry: *retry }
             }
         })
     }
@@ -151,8 +152,17 @@ impl Bindings {
             (_, Ok(())) => Stage::Bound,
             (_, Err(reason)) => Stage::Failed { reason, retry: now + RETRY },
         };
-        // One whose connection has gone meanwhile is to be removed.
-        entry.stage == Stage::Wanted || entry.is_orphan
+        // One whose connection has gone meanwhile is to be removed, and so is another one that it has taken the place of.
+        let again = entry.stage == Stage::Wanted || entry.is_orphan;
+        again || self.has_replaced(binding)
+    }
+
+    /// Whether a binding between the same ends waits for this one, to be removed.
+    fn has_replaced(&self, binding: &Binding) -> bool {
+        let others = self.by_queue.get(binding.target()).into_iter().flatten();
+        others.filter(|other| *other != binding && other.source() == binding.source()).any(|other| {
+            self.entries.get(other).is_some_and(|entry| entry.is_orphan && entry.stage == Stage::Bound)
+        })
     }
 
     /// Whether nothing is under way for a connection.
@@ -205,24 +215,34 @@ impl Bindings {
         }
         let by_connection: HashMap<&Connection, &Resolution> =
             wanted.iter().map(|(connection, resolution)| (connection, resolution)).collect();
+        // What takes the place of another is made before that is removed.
+        let is_coming = |stage: &Stage| matches!(stage, Stage::Wanted | Stage::Binding | Stage::BindingAgain);
         let some_unknown = wanted.iter().any(|(_, resolution)| matches!(resolution, Resolution::Unknown(_)));
+        for (binding, entry) in &mut self.entries {
+            entry.is_orphan = match &entry.claim {
+                Some(claim) => !keep(binding, by_connection.get(claim).copied()),
+                // Of an earlier life: it stays until every participant is known and none of them needs it.
+                None => !some_unknown,
+            };
+        }
+        let ends = |binding: &Binding| (binding.source().clone(), binding.target().clone());
+        let coming: HashSet<_> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| !entry.is_orphan && is_coming(&entry.stage))
+            .map(|(binding, _)| ends(binding))
+            .collect();
         let mut actions = Vec::new();
         for (binding, entry) in &mut self.entries {
-            let keep = match &entry.claim {
-                Some(claim) => keep(binding, by_connection.get(claim).copied()),
-                // Of an earlier life: it stays until every participant is known and none of them needs it.
-                None => some_unknown,
-            };
-            entry.is_orphan = !keep;
             let due = match &entry.stage {
                 Stage::Wanted | Stage::Bound => true,
                 Stage::Failed { retry, .. } => *retry <= now,
                 Stage::Binding | Stage::BindingAgain | Stage::Unbinding => false,
             };
-            if due && keep && entry.stage != Stage::Bound {
+            if due && !entry.is_orphan && entry.stage != Stage::Bound {
                 entry.stage = Stage::Binding;
                 actions.push(Action::Bind(binding.clone()));
-            } else if due && !keep {
+            } else if due && entry.is_orphan && (coming.is_empty() || !coming.contains(&ends(binding))) {
                 entry.stage = Stage::Unbinding;
                 actions.push(Action::Unbind(binding.clone()));
             }

@@ -4,21 +4,19 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use lapin::options::{
-    ExchangeBindOptions, ExchangeDeclareOptions, ExchangeDeleteOptions, ExchangeUnbindOptions,
-    QueueBindOptions, QueueDeclareOptions,
-};
+use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
-use lapin::{Channel, ExchangeKind};
 use msgflo_core::{
     Announcements, Binding, Broker, Carrier, Confirmation, Confirmed, Deliveries, Delivery, Depth,
     Destination, Error, JobReports, KnownBinding, Message, QueueName, job,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::bindings::Bindings;
 use super::carrier::AmqpCarrier;
 use super::client::Declaration;
 use super::discovery;
+use super::layout::{self, Hop};
 use super::link::Link;
 use super::management::{Listed, Management};
 use super::session::within;
@@ -32,6 +30,7 @@ pub(crate) struct AmqpBroker {
     link: Link,
     carrier: AmqpCarrier,
     ledger: Ledger,
+    bindings: Bindings,
     management: Management,
     closing: CancellationToken,
     _close: DropGuard,
@@ -41,118 +40,19 @@ impl AmqpBroker {
     pub(crate) fn new(link: Link, ledger: Ledger, management: Management) -> Self {
         let closing = CancellationToken::new();
         let carrier = AmqpCarrier::new(link.clone(), &ledger);
-        Self { link, carrier, ledger, management, _close: closing.clone().drop_guard(), closing }
-    }
-
-    async fn bind(&self, binding: &Binding) -> Result<(), Error> {
-        let session = self.link.session("binding").await?;
-        let channel = session.borrow("binding").await?;
-        for hop in hops(binding) {
-            match &hop {
-                Hop::Make { exchange, kind } => make_exchange(&channel, exchange, kind.clone()).await?,
-                Hop::Queue { source, queue } => {
-                    let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
-                    let (queue_, source_) = (queue.as_str().into(), source.as_str().into());
-                    let binding = channel.queue_bind(queue_, source_, "".into(), options, arguments);
-                    within("binding", &[queue, source], binding).await?;
-                }
-                Hop::Exchange { source, target } => {
-                    let (options, arguments) = (ExchangeBindOptions::default(), FieldTable::default());
-                    let (target_, source_) = (target.as_str().into(), source.as_str().into());
-                    let binding = channel.exchange_bind(target_, source_, "".into(), options, arguments);
-                    within("binding", &[target, source], binding).await?;
-                }
-            }
-        }
-        session.give_back(channel);
-        Ok(())
-    }
-
-    async fn unbind(&self, binding: &Binding) -> Result<(), Error> {
-        let mut hops = hops(binding);
-        hops.reverse();
-        for hop in &hops {
-            // A channel for each, since one that finds nothing to remove may be closed for it.
-            let session = self.link.session("unbinding").await?;
-            let channel = session.borrow("unbinding").await?;
-            let removed = match hop {
-                Hop::Make { exchange, .. } => {
-                    let options = ExchangeDeleteOptions { if_unused: true, ..Default::default() };
-                    let deleting = channel.exchange_delete(exchange.as_str().into(), options);
-                    within("unbinding", &[exchange], deleting).await
-                }
-                Hop::Queue { source, queue } => {
-                    let (queue_, source_) = (queue.as_str().into(), source.as_str().into());
-                    let unbinding = channel.queue_unbind(queue_, source_, "".into(), FieldTable::default());
-                    within("unbinding", &[queue, source], unbinding).await
-                }
-                Hop::Exchange { source, target } => {
-                    let (options, arguments) = (ExchangeUnbindOptions::default(), FieldTable::default());
-                    let (target_, source_) = (target.as_str().into(), source.as_str().into());
-                    let unbinding = channel.exchange_unbind(target_, source_, "".into(), options, arguments);
-                    within("unbinding", &[target, source], unbinding).await
-                }
-            };
-            match removed {
-                Ok(()) => session.give_back(channel),
-                // What is not there is removed, and an exchange that others use stays.
-                Err(Error::NotFound { .. } | Error::Mismatch { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        let bindings = Bindings::default();
+        Self { link, carrier, ledger, bindings, management, _close: closing.clone().drop_guard(), closing }
     }
 }
 
-/// One step of a binding in the broker, in the order in which they are made.
-enum Hop {
-    /// An exchange of ours.
-    Make { exchange: QueueName, kind: ExchangeKind },
-    /// From an exchange to a queue.
-    Queue { source: QueueName, queue: QueueName },
-    /// From an exchange to an exchange.
-    Exchange { source: QueueName, target: QueueName },
-}
-
-fn hops(binding: &Binding) -> Vec<Hop> {
-    match binding {
-        Binding::Broadcast { source, target } => {
-            vec![Hop::Exchange { source: source.clone(), target: target.clone() }]
-        }
-        Binding::RoundRobin { source, target, deadletter } => {
-            let out = QueueName::from(format!("out-{source}"));
-            let mut hops = vec![
-                Hop::Make { exchange: out.clone(), kind: ExchangeKind::Direct },
-                Hop::Exchange { source: source.clone(), target: out.clone() },
-                Hop::Queue { source: out, queue: target.clone() },
-            ];
-            if let Some(deadletter) = deadletter {
-                let dead = QueueName::from(format!("dead-{target}"));
-                hops.push(Hop::Make { exchange: dead.clone(), kind: ExchangeKind::Fanout });
-                hops.push(Hop::Queue { source: dead, queue: deadletter.clone() });
-            }
-            hops
-        }
-        Binding::PubSub { source, target } => {
-            vec![Hop::Queue { source: source.clone(), queue: target.clone() }]
-        }
-    }
-}
-
-async fn make_exchange(channel: &Channel, exchange: &QueueName, kind: ExchangeKind) -> Result<(), Error> {
-    let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
-    let declaring = channel.exchange_declare(exchange.as_str().into(), kind, options, FieldTable::default());
-    within("binding", &[exchange], declaring).await
-}
-
-/// Whether every hop of `binding` is among those that the broker listed.
+/// Whether every step of `binding` is among those that the broker listed.
 fn confirm(binding: &Binding, listed: Option<&HashSet<Listed>>) -> Confirmation {
     let Some(listed) = listed else { return Confirmation::Unknown };
-    let present = hops(binding).into_iter().all(|hop| {
+    let present = layout::hops(binding).into_iter().all(|hop| {
         let (source, destination) = match hop {
-            Hop::Make { .. } => return true,
-            Hop::Queue { source, queue } => (source, queue),
-            Hop::Exchange { source, target } => (source, target),
+            Hop::Exchange { .. } | Hop::Delay { .. } => return true,
+            Hop::ToQueue { source, queue, .. } => (source, queue),
+            Hop::ToExchange { source, target } => (source, target),
         };
         listed.contains(&Listed { source: source.to_string(), destination: destination.to_string() })
     });
@@ -182,15 +82,16 @@ impl Broker for AmqpBroker {
 
     async fn add_binding(&self, binding: &Binding) -> Result<(), Error> {
         let new = self.ledger.add(binding, Owner::Network).await?;
-        let bound = self.bind(binding).await;
+        let bound = self.bindings.make(&self.link, binding).await;
         if new && matches!(bound, Err(Error::NotFound { .. })) {
-            self.ledger.remove(binding, Owner::Network).await?;
+            self.remove_binding(binding).await?;
         }
         bound
     }
 
     async fn remove_binding(&self, binding: &Binding) -> Result<(), Error> {
-        self.unbind(binding).await?;
+        let others = || self.ledger.list(Owner::Network);
+        self.bindings.remove(&self.link, binding, others).await?;
         self.ledger.remove(binding, Owner::Network).await.map(drop)
     }
 

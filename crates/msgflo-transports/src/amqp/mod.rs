@@ -6,14 +6,17 @@
 //!   same name bound to it. Where every instance gets every message, there is only the exchange, and each instance
 //!   binds an exclusive queue of its own;
 //! - a pubsub binding binds the queue to the source exchange; a round-robin binding goes through the durable direct exchange
-//!   `out-<source>`, and binds the deadletter queue to the fanout exchange `dead-<target>`.
+//!   `out-<source>`, and binds the deadletter queue to the fanout exchange `dead-<target>`, or what tries messages again
+//!   between the two ([layout]).
 
 mod acks;
+mod bindings;
 mod broker;
 mod carrier;
 mod client;
 mod discovery;
 mod error;
+mod layout;
 mod link;
 mod management;
 mod properties;

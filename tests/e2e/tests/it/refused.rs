@@ -1,6 +1,6 @@
 //! Jobs that fail: parked, looked at, and brought back by hand; none is lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -113,4 +113,61 @@ async fn jobs_that_fail_are_parked_and_brought_back() {
     observer.close().await.expect("the observer leaves");
     client.close().await.expect("the participants leave");
     assert!(network.stop().success());
+}
+
+const TRIED_AGAIN: &str = "
+source(jobs/Any) OUT -> IN shared(msgflo/RoundRobin) OUT -> IN worker(jobs/Any)
+shared DEADLETTER -> IN failed(jobs/Any)
+'400ms' -> DELAY shared
+'2' -> RETRIES shared
+";
+
+/// Every job that fails is tried as often as the graph says, and parked then; one that succeeds later is done.
+async fn jobs_that_fail_are_tried_again(programs: &Programs, broker: &str) {
+    let ignored = ["--ignore", "source,worker,failed"];
+    let network = Network::run_with(programs.path("msgflo"), TRIED_AGAIN, &json!({}), broker, &ignored);
+    let url = if broker.starts_with("embedded:") { network.broker() } else { broker.to_owned() };
+    let client = Amqp.client(&url.parse().expect("it is a URL")).await.expect("the broker is there");
+    play(&*client).await;
+    network.wait_until_bound();
+    for number in 0..JOBS {
+        let job = Message::json(&number).expect("it is JSON");
+        client.send(&"source.OUT".into(), job).await.expect("the job is confirmed");
+    }
+    // Every third job always fails, every other third fails once.
+    let mut jobs = client.subscribe(&"worker.IN".into(), 4).await.expect("the queue is there");
+    let mut tries: BTreeMap<u64, u64> = BTreeMap::new();
+    let expected: BTreeMap<u64, u64> = (0..JOBS).map(|job| (job, [3, 2, 1][(job % 3) as usize])).collect();
+    while tries.values().sum::<u64>() < expected.values().sum() {
+        let job = timeout(PATIENCE, jobs.next()).await.expect("a job comes").expect("more come");
+        let number: u64 = serde_json::from_slice(&job.message.payload).expect("a job is a number");
+        let tried = tries.entry(number).or_default();
+        *tried += 1;
+        if number % 3 == 0 || (number % 3 == 1 && *tried == 1) { job.nack() } else { job.ack() }
+    }
+    assert_eq!(tries, expected);
+    let mut parked = client.subscribe(&"failed.IN".into(), 0).await.expect("the queue is there");
+    let mut failed = BTreeSet::new();
+    while failed.len() < expected.values().filter(|tries| **tries == 3).count() {
+        let job = timeout(PATIENCE, parked.next()).await.expect("it is parked").expect("more come");
+        assert!(failed.insert(serde_json::from_slice::<u64>(&job.message.payload).expect("it is a number")));
+        job.ack();
+    }
+    assert!(failed.iter().all(|job| job % 3 == 0), "{failed:?}");
+    // Nothing waits anywhere: each is done or parked.
+    let nodes = network.status()["nodes"].clone();
+    let waiting = nodes.as_array().into_iter().flatten().flat_map(|node| node["queues"].as_array().cloned());
+    assert!(waiting.flatten().all(|queue| queue["ready"] == 0), "{nodes}");
+    client.close().await.expect("the participants leave");
+    assert!(network.stop().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_fail_are_tried_again_on_rabbitmq() {
+    jobs_that_fail_are_tried_again(&Programs::build(), &virtual_host().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_fail_are_tried_again_on_the_embedded_broker() {
+    jobs_that_fail_are_tried_again(&Programs::build(), "embedded:?port=0").await;
 }
