@@ -49,9 +49,8 @@ pub(crate) enum Command {
     Jobstats(crate::jobstats::JobStats),
     /// Check that what a network needs is there.
     Doctor(crate::doctor::Doctor),
-    /// Test whether a program is what it should be.
-    #[command(subcommand)]
-    Test(crate::test::Test),
+    /// Run suites of tests on a running network, or test whether a program is a participant.
+    Test(Box<crate::test::Test>),
     /// Announce participants that cannot do so themselves.
     Register(Register),
     /// Write a Procfile with the participants of a graph.

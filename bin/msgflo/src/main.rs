@@ -70,7 +70,7 @@ async fn execute(command: Command) -> Outcome {
         Command::Dlq(command) => dlq::dlq(command).await,
         Command::Jobstats(options) => jobstats::jobstats(options).await,
         Command::Doctor(options) => doctor::doctor(options).await,
-        Command::Test(command) => test::test(command).await,
+        Command::Test(options) => test::test(*options).await,
         Command::Register(options) => register::register(options).await,
         Command::Procfile(options) => procfile::procfile(&options),
         Command::Completions { shell } => {

@@ -119,7 +119,11 @@ mod tests {
             graph.change_node(&"a".into(), metadata(serde_json::json!({"x": -40, "y": 12.5}))).unwrap();
             let edge = graph.edges().next().unwrap().clone();
             graph.change_edge(&edge.src, &edge.tgt, metadata(serde_json::json!({"route": 5}))).unwrap();
-            graph.groups.push(fbp::Group { name: "all".into(), nodes: vec!["a".into(), "b".into()], ..Default::default() });
+            graph.groups.push(fbp::Group {
+                name: "all".into(),
+                nodes: vec!["a".into(), "b".into()],
+                ..Default::default()
+            });
             assert_eq!(file.save(&graph), Ok(vec![]), "{name}");
             let (_, again) = GraphFile::of(&Loaded::read(&path, true).unwrap()).unwrap();
             assert_eq!(again, graph, "{name}: {}", std::fs::read_to_string(&path).unwrap());

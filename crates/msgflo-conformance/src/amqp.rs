@@ -89,7 +89,8 @@ pub async fn a_round_robin_is_laid_out_as_ever(bed: &Bed) {
     let mut inbox = Inbox::open(&*client, &queue("b.IN"), Sharing::Shared, 1).await;
     let mut dead = Inbox::open(&*client, &queue("dead.IN"), Sharing::Shared, 1).await;
     let deadletter = Some(queue("dead.IN"));
-    let binding = Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter, retry: None };
+    let binding =
+        Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter, retry: None };
     broker.add_binding(&binding).await.expect("it is bound");
     plain.exchange("out-a.OUT", ExchangeKind::Direct, true).await;
     plain.exchange("dead-b.IN", ExchangeKind::Fanout, true).await;
@@ -127,8 +128,12 @@ pub async fn ports_of_strangers_are_bound_as_they_are(bed: &Bed) {
     let (mut python, mut cpp) = (plain.consume("python/in").await, plain.consume("cpp.IN").await);
     let pubsub =
         |source: &str, target: &str| Binding::PubSub { source: queue(source), target: queue(target) };
-    let round_robin =
-        Binding::RoundRobin { source: queue("python/out"), target: queue("cpp.IN"), deadletter: None, retry: None };
+    let round_robin = Binding::RoundRobin {
+        source: queue("python/out"),
+        target: queue("cpp.IN"),
+        deadletter: None,
+        retry: None,
+    };
     for binding in [
         pubsub("rust.OUT", "python/in"),
         pubsub("rust.OUT", "cpp.IN"),

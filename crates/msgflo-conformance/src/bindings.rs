@@ -156,7 +156,8 @@ pub async fn a_round_robin_carries_messages(bed: &Bed) {
     let (client, broker) = (bed.client().await, bed.broker().await);
     outport(&*client, "a.OUT").await;
     let mut inbox = inport(&*client, "b.IN").await;
-    let binding = Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter: None, retry: None };
+    let binding =
+        Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter: None, retry: None };
     bind(&*broker, &binding).await;
     bind(&*broker, &binding).await;
     send(&*client, "a.OUT", "1").await;
@@ -198,7 +199,11 @@ pub async fn a_round_robin_sends_what_is_refused_to_the_deadletter(bed: &Bed) {
     let mut inbox = inport(&*client, "b.IN").await;
     let mut dead = inport(&*client, "dead.IN").await;
     let deadletter = Some(queue("dead.IN"));
-    bind(&*broker, &Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter, retry: None }).await;
+    bind(
+        &*broker,
+        &Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter, retry: None },
+    )
+    .await;
     let mut bad = message("bad");
     bad.payload = vec![0, 0xff, 0].into();
     bad.headers.insert("kept".into(), "yes".into());
@@ -231,7 +236,8 @@ pub async fn a_coordinator_knows_its_bindings_again(bed: &Bed) {
     let mut inbox = inport(&*client, "b.IN").await;
     inport(&*client, "dead.IN").await;
     let deadletter = Some(queue("dead.IN"));
-    let round_robin = Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter, retry: None };
+    let round_robin =
+        Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter, retry: None };
     let bindings = [pubsub("a.OUT", "b.IN"), round_robin];
     let first = bed.broker_with(bed.file("ledger.json")).await;
     for binding in &bindings {

@@ -198,6 +198,7 @@ macro_rules! mqtt_suite {
             at_most_prefetch_are_out,
             a_binding_that_is_made_again_carries_once,
             what_is_sent_while_the_coordinator_is_away_is_carried,
+            two_coordinators_carry_a_message_once,
             nothing_is_carried_that_was_unbound_in_another_life,
             a_chain_of_bindings_keeps_the_order,
             an_announcement_that_was_retained_is_heard,

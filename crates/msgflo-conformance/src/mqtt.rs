@@ -115,7 +115,8 @@ pub async fn at_most_prefetch_are_out(bed: &Bed) {
 pub async fn a_binding_that_is_made_again_carries_once(bed: &Bed) {
     let (client, broker) = (bed.client().await, bed.broker().await);
     let mut inbox = inport(&*client, "b/in").await;
-    let round_robin = Binding::RoundRobin { source: queue("a/out"), target: queue("b/in"), deadletter: None, retry: None };
+    let round_robin =
+        Binding::RoundRobin { source: queue("a/out"), target: queue("b/in"), deadletter: None, retry: None };
     for binding in [&pubsub("a/out", "b/in"), &pubsub("a/out", "b/in"), &round_robin] {
         broker.add_binding(binding).await.expect("it is bound");
     }
@@ -175,6 +176,38 @@ pub async fn nothing_is_carried_that_was_unbound_in_another_life(bed: &Bed) {
     broker.add_binding(&pubsub("c/out", "b/in")).await.expect("it is bound");
     send(&*client, "c/out", "bound").await;
     assert_eq!(inbox.text().await, "bound");
+}
+
+/// Two coordinators that are to connect the same carry each message once, after they have heard of each other; when the one
+/// that does it leaves, the other does.
+pub async fn two_coordinators_carry_a_message_once(bed: &Bed) {
+    let client = bed.client().await;
+    let mut inbox = inport(&*client, "b/in").await;
+    let (first, second) = (bed.broker().await, bed.broker().await);
+    for broker in [&first, &second] {
+        broker.add_binding(&pubsub("a/out", "b/in")).await.expect("it is bound");
+    }
+    // Numbers, until many in a row have come once. What comes twice comes before long.
+    let mut number = 0_u32;
+    let mut carried_once = async |inbox: &mut Inbox| {
+        let mut in_a_row = 0;
+        while in_a_row < 30 {
+            number += 1;
+            send(&*client, "a/out", &number.to_string()).await;
+            loop {
+                let text = inbox.text().await;
+                if text == number.to_string() {
+                    break;
+                }
+                in_a_row = 0;
+            }
+            in_a_row += 1;
+        }
+    };
+    carried_once(&mut inbox).await;
+    first.close().await.expect("it closes");
+    carried_once(&mut inbox).await;
+    second.close().await.expect("it closes");
 }
 
 /// Many messages at once, through three topics.

@@ -15,7 +15,12 @@ const DELAY: Duration = Duration::from_millis(200);
 
 fn tried_again(delay: Duration, times: u8) -> Binding {
     let retry = Some(Retry { delay, times });
-    Binding::RoundRobin { source: queue("a.OUT"), target: queue("b.IN"), deadletter: Some(queue("dead.IN")), retry }
+    Binding::RoundRobin {
+        source: queue("a.OUT"),
+        target: queue("b.IN"),
+        deadletter: Some(queue("dead.IN")),
+        retry,
+    }
 }
 
 /// The ports `a.OUT`, `b.IN` and `dead.IN`.

@@ -80,7 +80,8 @@ fn describe(name: &ComponentName, library: &Library, heard: Option<&Participant>
 }
 
 fn binding(name: &str, inports: &[&str], outports: &[&str]) -> Signal {
-    let ports = |ports: &[&str]| -> Value { ports.iter().map(|port| json!({"id": port, "type": "all"})).collect() };
+    let ports =
+        |ports: &[&str]| -> Value { ports.iter().map(|port| json!({"id": port, "type": "all"})).collect() };
     let payload = json!({"name": name, "subgraph": false, "icon": "random", "description": "a binding in the broker",
         "inPorts": ports(inports), "outPorts": ports(outports)});
     Signal::new(Protocol::Component, "component", payload)

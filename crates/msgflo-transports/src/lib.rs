@@ -5,6 +5,8 @@
 //! a program's registry. What all of them must do is tested by `msgflo-conformance`.
 
 mod amqp;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod joined;
 mod ledger;
 mod mqtt;

@@ -5,6 +5,7 @@
 mod device;
 mod mosquitto;
 mod network;
+mod own_rabbitmq;
 mod peers;
 mod programs;
 mod rabbitmq;
@@ -12,6 +13,7 @@ mod rabbitmq;
 pub use device::Device;
 pub use mosquitto::Mosquitto;
 pub use network::Network;
+pub use own_rabbitmq::OwnRabbitMq;
 pub use peers::Peers;
 pub use programs::Programs;
 pub use rabbitmq::{provide_tls, virtual_host};

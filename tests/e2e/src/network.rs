@@ -20,6 +20,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Network {
     msgflo: PathBuf,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     process: Child,
     folder: TempDir,
     url: String,
@@ -39,6 +40,21 @@ impl Network {
     /// # Panics
     /// When it does not come up.
     pub fn run_with(msgflo: &Path, graph: &str, library: &Value, broker: &str, further: &[&str]) -> Self {
+        Self::run_in(msgflo, graph, library, broker, further, &[])
+    }
+
+    /// The same, with variables in its environment.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn run_in(
+        msgflo: &Path,
+        graph: &str,
+        library: &Value,
+        broker: &str,
+        further: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = |name: &str| folder.path().join(name);
         fs::write(file("network.fbp"), graph).expect("the graph is written");
@@ -57,8 +73,11 @@ impl Network {
         ];
         let arguments: Vec<String> =
             fixed.iter().chain(further).map(|argument| (*argument).to_owned()).collect();
-        let process = start(msgflo, &arguments, folder.path());
-        let mut network = Self { msgflo: msgflo.to_owned(), arguments, process, folder, url: String::new() };
+        let environment: Vec<(String, String)> =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let process = start(msgflo, &arguments, &environment, folder.path());
+        let msgflo = msgflo.to_owned();
+        let mut network = Self { msgflo, arguments, environment, process, folder, url: String::new() };
         network.wait_until_up();
         network
     }
@@ -80,7 +99,7 @@ impl Network {
     /// When it does not come up.
     pub fn start_again(&mut self) {
         fs::remove_file(self.folder.path().join("url")).expect("it was up before");
-        self.process = start(&self.msgflo, &self.arguments, self.folder.path());
+        self.process = start(&self.msgflo, &self.arguments, &self.environment, self.folder.path());
         self.wait_until_up();
     }
 
@@ -175,12 +194,13 @@ impl Network {
     }
 }
 
-fn start(msgflo: &Path, arguments: &[String], folder: &Path) -> Child {
+fn start(msgflo: &Path, arguments: &[String], environment: &[(String, String)], folder: &Path) -> Child {
     let log = fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log is made");
     Command::new(msgflo)
         .args(arguments)
         .current_dir(folder)
         .env_remove("MSGFLO_BROKER")
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a log is shared"))
         .stderr(log)

@@ -55,8 +55,9 @@ fn a_graph_goes_to_json_and_back() {
 
 #[test]
 fn what_fbp_cannot_say_is_not_lost_silently() {
-    let graph = r#"{"processes": {"a": {"component": "A", "metadata": {"x": -1}}}, "connections": [],
-        "groups": [{"name": "all", "nodes": ["a"]}]}"#;
+    let graph = r#"{"processes": {"a b": {"component": "A", "metadata": {"x": -1}}},
+        "connections": [{"data": true, "tgt": {"process": "a b", "port": "in"}}],
+        "groups": [{"name": "all", "nodes": ["a b"]}]}"#;
     let call = Call::with(&[("g.json", graph)]);
     let (status, out, err) = call.msgflo(&["graph", "convert", "g.json", "g.fbp"]);
     assert_eq!((status, out.as_str()), (1, ""));

@@ -295,10 +295,17 @@ mod tests {
         let text = "a(ir/Resize) OUT -> IN rr(msgflo/RoundRobin) OUT -> IN b(ir/Resize)\n'2s' -> DELAY rr\n'5' -> RETRIES rr\n";
         let routing = routings(&format!("{text}rr DEADLETTER -> IN c(ir/Resize)")).remove(0);
         let expected = msgflo_core::Retry { delay: std::time::Duration::from_secs(2), times: 5 };
-        assert!(matches!(&routing, Routing::RoundRobin { retry: Some(retry), .. } if *retry == expected), "{routing:?}");
+        assert!(
+            matches!(&routing, Routing::RoundRobin { retry: Some(retry), .. } if *retry == expected),
+            "{routing:?}"
+        );
         let routing = routings(text).remove(0);
-        assert!(matches!(&routing, Routing::Impossible(reason) if reason.contains("DEADLETTER")), "{routing:?}");
-        let routing = routings(&format!("{text}'never' -> DELAY rr\nrr DEADLETTER -> IN c(ir/Resize)")).remove(0);
+        assert!(
+            matches!(&routing, Routing::Impossible(reason) if reason.contains("DEADLETTER")),
+            "{routing:?}"
+        );
+        let routing =
+            routings(&format!("{text}'never' -> DELAY rr\nrr DEADLETTER -> IN c(ir/Resize)")).remove(0);
         assert!(matches!(&routing, Routing::Impossible(reason) if reason.contains("never")), "{routing:?}");
     }
 

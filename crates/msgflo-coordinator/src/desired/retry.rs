@@ -30,7 +30,10 @@ pub(super) fn of(graph: &Graph, node: &str) -> Result<Option<Retry>, String> {
     }
     let delay = delay.map_or(Ok(DEFAULT.delay), |packet| {
         duration(&packet.data).filter(|delay| !delay.is_zero() && *delay <= MAX_DELAY).ok_or_else(|| {
-            format!("DELAY of `{node}` is {}: say a time from 1 ms to 7 days, as 30, '30s' or '5min'", packet.data)
+            format!(
+                "DELAY of `{node}` is {}: say a time from 1 ms to 7 days, as 30, '30s' or '5min'",
+                packet.data
+            )
         })
     })?;
     let times = times.map_or(Ok(DEFAULT.times), |packet| {
@@ -69,7 +72,8 @@ mod tests {
     use super::*;
 
     fn said(text: &str) -> Result<Option<Retry>, String> {
-        let graph = fbp::parse(&format!("a(A) OUT -> IN jobs(msgflo/RoundRobin) OUT -> IN b(B)\n{text}")).unwrap();
+        let graph =
+            fbp::parse(&format!("a(A) OUT -> IN jobs(msgflo/RoundRobin) OUT -> IN b(B)\n{text}")).unwrap();
         of(&graph, "jobs")
     }
 
@@ -83,7 +87,11 @@ mod tests {
         for (text, milliseconds) in
             [("30", 30_000), ("1.5", 1_500), ("250ms", 250), ("5 min", 300_000), ("2h", 7_200_000)]
         {
-            assert_eq!(said(&format!("'{text}' -> DELAY jobs\n'5' -> RETRIES jobs")), retry(milliseconds, 5), "{text}");
+            assert_eq!(
+                said(&format!("'{text}' -> DELAY jobs\n'5' -> RETRIES jobs")),
+                retry(milliseconds, 5),
+                "{text}"
+            );
         }
         assert_eq!(said("'20s' -> delay jobs"), retry(20_000, 3));
         assert_eq!(said("'7' -> RETRIES jobs"), retry(10_000, 7));
@@ -91,7 +99,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_said() {
-        for text in ["'soon' -> DELAY jobs", "'0' -> DELAY jobs", "'8 days' -> DELAY jobs", "'200h' -> DELAY jobs"] {
+        for text in
+            ["'soon' -> DELAY jobs", "'0' -> DELAY jobs", "'8 days' -> DELAY jobs", "'200h' -> DELAY jobs"]
+        {
             assert!(said(text).unwrap_err().starts_with("DELAY of `jobs` is"), "{text}");
         }
         for text in ["'0' -> RETRIES jobs", "'33' -> RETRIES jobs", "'often' -> RETRIES jobs"] {

@@ -56,7 +56,9 @@ impl Bindings {
         let mut busy = None;
         for hop in hops.iter().rev().filter(|hop| !needed.contains(hop)) {
             // What waits goes through what follows. Nothing new comes: that was removed before.
-            if is_entry(hop, binding) && let Some(queue) = waiting(link, &hops).await? {
+            if is_entry(hop, binding)
+                && let Some(queue) = waiting(link, &hops).await?
+            {
                 return Err(Error::Busy { name: queue });
             }
             match remove(link, hop).await {

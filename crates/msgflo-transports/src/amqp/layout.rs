@@ -122,7 +122,9 @@ mod tests {
     fn refused<'h>(hops: &'h [Hop], key: &str) -> &'h str {
         let queue = |from: &str, key: &str| {
             hops.iter().find_map(|hop| match hop {
-                Hop::ToQueue { source, key: by, queue } if source.as_str() == from && by == key => Some(queue.as_str()),
+                Hop::ToQueue { source, key: by, queue } if source.as_str() == from && by == key => {
+                    Some(queue.as_str())
+                }
                 _ => None,
             })
         };

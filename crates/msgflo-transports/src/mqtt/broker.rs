@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
@@ -10,6 +11,7 @@ use msgflo_core::{
     Destination, Error, JobReports, KnownBinding, Message, QueueName, discovery, job,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::link::Link;
 use super::mailbox::{Mailbox, Overflow};
@@ -17,12 +19,14 @@ use super::options::Options;
 use super::topics::Topics;
 use super::wire::Identity;
 use crate::ledger::{Ledger, Owner};
-use crate::router::{Router, peers};
+use crate::router::{Router, claims, peers};
 
 /// How many messages wait for the router before those that need not arrive are dropped.
 const CARRIED: usize = 65_536;
 /// How many announcements and reports of jobs wait for a reader that is busy, before the oldest are dropped.
 const BACKLOG: usize = 100_000;
+/// How long it may take to tell other routers that we leave.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// How sure it is that messages arrive at a coordinator: as sure as their senders want it.
 const AS_SENT: Assurance = Assurance::AtLeastOnce;
 
@@ -34,6 +38,9 @@ pub(crate) struct MqttBroker {
     router: Router,
     closing: CancellationToken,
     _close: DropGuard,
+    /// Speaks to other routers, and takes its leave of them when `leaving` is cancelled.
+    claims: Mutex<Option<AbortOnDropHandle<()>>>,
+    leaving: CancellationToken,
 }
 
 impl MqttBroker {
@@ -46,6 +53,7 @@ impl MqttBroker {
         instance: Option<String>,
         pulled: &[QueueName],
     ) -> Result<Self, Error> {
+        let own = *ledger.instance();
         // The broker may have kept messages for us, and sends them as soon as we are connected: they must find somebody.
         let mut topics = Topics::default();
         let ours: BTreeSet<_> = ledger.all().iter().map(|binding| binding.source().clone()).collect();
@@ -57,7 +65,10 @@ impl MqttBroker {
         let ends = Arc::clone(&carrier);
         let router =
             Router::start(ledger, move |name| Ok((ends.clone() as Arc<dyn Carrier>, name.clone()))).await;
-        let closing = CancellationToken::new();
+        let (closing, leaving) = (CancellationToken::new(), CancellationToken::new());
+        let speaker = Arc::clone(&carrier) as Arc<dyn Carrier>;
+        let claims = claims::serve(router.downgrade(), speaker, own, leaving.clone());
+        let claims = Mutex::new(Some(AbortOnDropHandle::new(tokio::spawn(claims))));
         if let Some(instance) = instance {
             peers::serve(
                 router.clone(),
@@ -67,7 +78,7 @@ impl MqttBroker {
             )
             .await?;
         }
-        Ok(Self { carrier, lent, router, _close: closing.clone().drop_guard(), closing })
+        Ok(Self { carrier, lent, router, _close: closing.clone().drop_guard(), closing, claims, leaving })
     }
 
     /// Everything that is sent to `topic`, as long as the stream is held.
@@ -243,6 +254,11 @@ impl Broker for MqttBroker {
 
     async fn close(&self) -> Result<(), Error> {
         self.closing.cancel();
+        self.leaving.cancel();
+        let claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(claims) = claims {
+            drop(tokio::time::timeout(FAREWELL, claims).await);
+        }
         self.router.stop().await;
         self.carrier.link.close().await
     }

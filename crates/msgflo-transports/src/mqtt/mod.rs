@@ -10,6 +10,8 @@
 
 mod broker;
 mod client;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod keeper;
 mod link;
 mod mailbox;

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::routes::Destinations;
-use super::{Ends, with_sources};
+use super::{Resolve, with_sources};
 
 /// How many messages of a source are on their way at once. The others wait in the broker.
 const ON_THE_WAY: usize = 1024;
@@ -24,7 +24,7 @@ pub(super) async fn carry(
     source: QueueName,
     mut deliveries: Deliveries,
     destinations: watch::Receiver<Destinations>,
-    ends: Arc<Ends>,
+    ends: Arc<Resolve>,
     stopping: CancellationToken,
 ) {
     let mut on_the_way = FuturesUnordered::new();
@@ -50,7 +50,7 @@ async fn hand_over(
     source: &QueueName,
     delivery: Delivery,
     to: Destinations,
-    ends: &Arc<Ends>,
+    ends: &Arc<Resolve>,
 ) -> impl Future<Output = ()> + Send + use<> {
     let mut handed = Vec::with_capacity(to.len());
     for destination in to.iter() {
@@ -71,7 +71,7 @@ async fn hand_over(
     }
 }
 
-async fn push(ends: &Ends, destination: &Destination, message: &Message) -> Result<Confirmed, Error> {
+async fn push(ends: &Resolve, destination: &Destination, message: &Message) -> Result<Confirmed, Error> {
     let (carrier, destination): (Arc<dyn Carrier>, _) = match destination {
         Destination::Queue(name) => {
             let (carrier, name) = ends(name)?;
@@ -87,7 +87,13 @@ async fn push(ends: &Ends, destination: &Destination, message: &Message) -> Resu
 
 /// Tries again for as long as that may help. Then the message is lost for this destination, as it is for a queue that
 /// was deleted.
-async fn insist(source: &QueueName, destination: &Destination, message: &Message, ends: &Ends, first: Error) {
+async fn insist(
+    source: &QueueName,
+    destination: &Destination,
+    message: &Message,
+    ends: &Resolve,
+    first: Error,
+) {
     let told = |error: &Error| {
         let reason = with_sources(error);
         tracing::warn!(%source, destination = %destination.name(), reason, "a message could not be carried");

@@ -7,11 +7,12 @@
 //! Not here: looking into messages, and changing them.
 
 mod carry;
+pub(crate) mod claims;
 pub(crate) mod peers;
 mod routes;
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -21,10 +22,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::{Ledger, Owner};
+use claims::Ends;
 use routes::{Change, Destinations, Routes};
 
 /// Whose a name is, and how it is called there.
-pub(crate) type Ends = dyn Fn(&QueueName) -> Result<(Arc<dyn Carrier>, QueueName), Error> + Send + Sync;
+pub(crate) type Resolve = dyn Fn(&QueueName) -> Result<(Arc<dyn Carrier>, QueueName), Error> + Send + Sync;
 
 /// A cheap handle. The router ends with the last one.
 #[derive(Clone)]
@@ -32,8 +34,21 @@ pub(crate) struct Router {
     shared: Arc<Shared>,
 }
 
+/// A handle that does not keep the router.
+#[derive(Clone)]
+pub(crate) struct WeakRouter {
+    shared: Weak<Shared>,
+}
+
+impl WeakRouter {
+    /// The router, if it has not ended.
+    fn upgrade(&self) -> Option<Router> {
+        Some(Router { shared: self.shared.upgrade()? })
+    }
+}
+
 struct Shared {
-    ends: Arc<Ends>,
+    ends: Arc<Resolve>,
     ledger: Ledger,
     lines: Mutex<Lines>,
     /// Counts changes.
@@ -46,6 +61,8 @@ struct Shared {
 struct Lines {
     routes: Routes,
     running: HashMap<QueueName, Line>,
+    /// What another router carries.
+    suspended: HashSet<Ends>,
 }
 
 /// A source that is pulled.
@@ -115,12 +132,41 @@ impl Router {
         Ok(())
     }
 
+    /// Carries nothing between these ends, until [`resume`](Self::resume): somebody else does.
+    pub(crate) async fn suspend(&self, ends: &Ends) -> Result<(), Error> {
+        let mut lines = self.shared.lines.lock().await;
+        lines.suspended.insert(ends.clone());
+        for binding in self.between(ends) {
+            self.shared.end(&mut lines, &binding).await?;
+        }
+        Ok(())
+    }
+
+    /// Carries again what is wanted between these ends.
+    pub(crate) async fn resume(&self, ends: &Ends) -> Result<(), Error> {
+        let mut lines = self.shared.lines.lock().await;
+        lines.suspended.remove(ends);
+        for binding in self.between(ends) {
+            self.shared.begin(&mut lines, &binding).await?;
+        }
+        Ok(())
+    }
+
+    fn between(&self, ends: &Ends) -> impl Iterator<Item = Binding> {
+        self.all().filter(move |binding| claims::ends(binding) == *ends)
+    }
+
     /// Takes no more messages, and waits until those on their way have arrived. What was not taken waits in the broker.
     pub(crate) async fn stop(&self) {
         self.shared.stopping.cancel();
         let lines = std::mem::take(&mut self.shared.lines.lock().await.running);
         let ended = join_all(lines.into_values().map(|line| line.task));
         drop(tokio::time::timeout(DRAIN, ended).await);
+    }
+
+    /// A handle that does not keep it.
+    pub(crate) fn downgrade(&self) -> WeakRouter {
+        WeakRouter { shared: Arc::downgrade(&self.shared) }
     }
 
     /// What `owner` wants.
@@ -141,6 +187,9 @@ impl Router {
 
 impl Shared {
     async fn begin(&self, lines: &mut Lines, binding: &Binding) -> Result<(), Error> {
+        if lines.suspended.contains(&claims::ends(binding)) {
+            return Ok(());
+        }
         match lines.routes.add(binding) {
             Change::None => Ok(()),
             Change::Open(source, destinations) => match self.pull(&source, destinations).await {

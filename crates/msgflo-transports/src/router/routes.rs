@@ -98,7 +98,8 @@ mod tests {
     #[test]
     fn bindings_that_mean_the_same_carry_a_message_once() {
         let mut routes = Routes::default();
-        let round_robin = Binding::RoundRobin { source: "a".into(), target: "x".into(), deadletter: None, retry: None };
+        let round_robin =
+            Binding::RoundRobin { source: "a".into(), target: "x".into(), deadletter: None, retry: None };
         routes.add(&pubsub("a", "x"));
         assert_eq!(routes.add(&round_robin), Change::None);
         assert_eq!(routes.remove(&pubsub("a", "x")), Change::None, "the other one still wants it");

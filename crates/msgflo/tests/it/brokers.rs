@@ -133,7 +133,8 @@ async fn a_failure_is_told_and_dead_lettered(network: Network) {
     let binding = Binding::RoundRobin {
         source: network.queue("OUT"),
         target: network.queue("IN"),
-        deadletter: Some(network.queue("DEAD")), retry: None
+        deadletter: Some(network.queue("DEAD")),
+        retry: None,
     };
     network.broker.add_binding(&binding).await.expect("a binding");
     let mut failures = network.broker.tap(&network.queue("ERROR"), 100).await.expect("a tap");

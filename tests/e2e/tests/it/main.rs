@@ -1,5 +1,6 @@
 //! Several programs at once: ours, and those of others.
 
+mod broker_restart;
 mod clients;
 mod components;
 mod differential;
@@ -8,6 +9,7 @@ mod endings;
 mod hackerspace;
 mod live_editing;
 mod mqtt;
+mod mqtt_encrypted;
 mod participants;
 mod polyglot;
 mod protocol;

@@ -89,3 +89,45 @@ fn suites_of_fbp_spec_pass_with_and_without_a_fixture() {
     succeeds(suite);
     assert!(network.stop().success());
 }
+
+/// What fbp-spec's own suites are to end with: of their cases, as many are made to fail.
+const SUITES: [(&str, usize, usize); 4] = [
+    ("simple-passing.yaml", 2, 0),
+    ("multisuite-failandpass.yaml", 2, 2),
+    ("predicates.yaml", 5, 5),
+    ("jsonpath.yaml", 2, 2),
+];
+
+/// Our own runner: the suite that fbp-spec's passes, and fbp-spec's examples, of which each case says what becomes of it.
+#[test]
+fn msgflo_test_tells_what_passes_and_what_fails() {
+    let (programs, peers) = (Programs::build(), Peers::installed());
+    let network = run(&programs);
+    let test = |suite: &str| {
+        let mut command = Command::new(programs.path("msgflo"));
+        command.args(["test", suite, "--json", "--address", &network.socket()]);
+        let output = command.output().expect("msgflo starts");
+        let findings: Vec<Value> = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{suite}: {}", String::from_utf8_lossy(&output.stderr)));
+        (output.status.code(), findings)
+    };
+    let (code, findings) = test(&format!("{SCRIPTS}/suite.yaml"));
+    assert_eq!(code, Some(0), "{findings:?}");
+    assert_eq!(findings.len(), 3);
+    for (suite, passing, failing) in SUITES {
+        let path = peers.node_modules.join("fbp-spec/examples").join(suite);
+        let (code, findings) = test(path.to_str().expect("a path is text"));
+        assert_eq!(code, Some(i32::from(failing > 0)), "{suite}");
+        for finding in &findings {
+            let should_fail = finding["assertion"] == "should fail";
+            assert_eq!(
+                finding["verdict"],
+                if should_fail { "failed" } else { "passed" },
+                "{suite}: {finding}"
+            );
+        }
+        let failed = findings.iter().filter(|finding| finding["verdict"] == "failed").count();
+        assert_eq!((findings.len() - failed, failed), (passing, failing), "{suite}");
+    }
+    assert!(network.stop().success());
+}

@@ -7,7 +7,7 @@ use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 use futures_util::StreamExt;
 use msgflo_core::discovery::Announcement;
 use msgflo_core::{Announcements, Broker, Message, Participant, QueueName};
@@ -18,15 +18,6 @@ use tokio::time::{Instant, timeout};
 
 use crate::broker;
 use crate::outcome::{Failure, Outcome, Stop, because, print, print_json};
-
-#[derive(Debug, Subcommand)]
-#[command(after_help = "\
-Examples:
-  msgflo test participant 'python3 repeat.py repeat' --send '{\"a\": 1}' --expect '{\"a\": 1}'")]
-pub(crate) enum Test {
-    /// Start a participant on a broker of its own, and look at what it does.
-    Participant(TestParticipant),
-}
 
 #[derive(Debug, Args)]
 pub(crate) struct TestParticipant {
@@ -109,8 +100,7 @@ impl Drop for Group {
     }
 }
 
-pub(crate) async fn test(command: Test) -> Outcome {
-    let Test::Participant(arguments) = command;
+pub(super) async fn run(arguments: TestParticipant) -> Outcome {
     let options = msgflo_broker::Options { listen: ([127, 0, 0, 1], 0).into(), ..Default::default() };
     let embedded =
         msgflo_broker::Server::start(options).await.map_err(|error| Stop::internal(because(&error)))?;
