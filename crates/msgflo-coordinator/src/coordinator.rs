@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use msgflo_core::{Broker, Message, Participant, Role};
+use msgflo_core::{Broker, Message, Participant, Rates, Role};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ pub(crate) const INBOX: usize = 1024;
 const EVENTS: usize = 4096;
 /// How many queues the broker is asked for at once.
 const DEPTHS: usize = 64;
-/// How long the broker is asked for the depth of a queue before it counts as unknown.
+/// How long the broker is asked for the depth of a queue, or for rates, before they count as unknown.
 const DEPTH_DEADLINE: Duration = Duration::from_secs(2);
 
 /// What a coordinator needs to know.
@@ -205,12 +205,19 @@ impl Handle {
         self.ask(Request::Status).await
     }
 
+    /// Messages a second at exchanges and topics, as the broker tells them; empty where it does not in time.
+    pub async fn rates(&self) -> Rates {
+        let asked = tokio::time::timeout(DEPTH_DEADLINE, self.broker.rates()).await;
+        asked.ok().and_then(Result::ok).unwrap_or_default()
+    }
+
     /// The state of everything, with the depth of the queues as the broker tells it.
     ///
     /// # Errors
     /// When the coordinator has ended.
     pub async fn status(&self) -> Result<Status, Error> {
         let mut status = self.state().await?;
+        status.set_rates(&self.rates().await);
         let places = status.nodes.iter().enumerate().flat_map(|(node, it)| {
             let ports = it.inports.iter();
             ports.filter_map(move |port| Some((node, port.id.clone(), port.queue.clone()?)))

@@ -1,6 +1,8 @@
 //! The state of the network, to show.
 
-use msgflo_core::{ComponentName, Depth, Port, PortName, QueueName, Role};
+use std::collections::HashMap;
+
+use msgflo_core::{ComponentName, Depth, Port, PortName, QueueName, Rates, Role};
 use serde::{Serialize, Serializer};
 
 use crate::desired::PortRef;
@@ -15,6 +17,32 @@ pub struct Status {
     pub nodes: Vec<NodeStatus>,
     /// The connections that the graph wants, in its order.
     pub edges: Vec<EdgeStatus>,
+}
+
+impl Status {
+    /// Tells how many messages a second each connection's outport sends, to two digits.
+    pub fn set_rates(&mut self, rates: &Rates) {
+        let queues: HashMap<(&Role, String), &QueueName> = self
+            .nodes
+            .iter()
+            .flat_map(|node| node.outports.iter().map(move |port| (&node.role, port)))
+            .filter_map(|(role, port)| Some(((role, port.id.as_str().to_lowercase()), port.queue.as_ref()?)))
+            .collect();
+        for edge in &mut self.edges {
+            let queue = queues.get(&(&edge.source.role, edge.source.port.as_str().to_lowercase()));
+            edge.rate = queue.and_then(|queue| rates.get(*queue)).map(|rate| rounded(*rate));
+        }
+    }
+}
+
+/// The rate to two digits: more would say that it changes where it does not.
+fn rounded(rate: f64) -> f64 {
+    if rate < 0.05 {
+        return 0.0;
+    }
+    let unit = 10_f64.powf(rate.log10().floor() - 1.0);
+    // Divided and not multiplied where the unit is below one: 1.5, and not 1.5000000000000002.
+    if unit < 1.0 { (rate / unit).round() / (1.0 / unit).round() } else { (rate / unit).round() * unit }
 }
 
 /// What a node is doing.
@@ -117,6 +145,9 @@ pub struct EdgeStatus {
     pub target: PortRef,
     /// Whether it goes by way of `msgflo/RoundRobin`.
     pub round_robin: bool,
+    /// Messages a second that the outport sends at present. `None`: the broker does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
     /// Whether it is there.
     pub state: EdgeState,
     /// Why it is not.
@@ -126,4 +157,24 @@ pub struct EdgeStatus {
 
 fn as_text<S: Serializer>(port: &PortRef, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_two_digits() {
+        for (rate, told) in [
+            (0.0, 0.0),
+            (0.01, 0.0),
+            (0.0666, 0.067),
+            (1.46, 1.5),
+            (9.99, 10.0),
+            (99.4, 99.0),
+            (1234.5, 1200.0),
+        ] {
+            assert_eq!(rounded(rate), told, "{rate}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What a coordinator needs of a broker.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use async_trait::async_trait;
@@ -81,6 +82,13 @@ pub trait Broker: Carrier {
     /// [`Error::NotFound`] when it does not exist.
     async fn depth(&self, queue: &QueueName) -> Result<Depth, Error>;
 
+    /// How many messages a second come to exchanges and topics at present, as far as the broker or its router counts. What is
+    /// not there is unknown, and not zero.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    async fn rates(&self) -> Result<Rates, Error>;
+
     /// Puts `message` into `queue`. Resolves when the broker has confirmed it.
     ///
     /// # Errors
@@ -118,6 +126,9 @@ pub trait Broker: Carrier {
     /// When the broker does not answer in time; the connection is then cut.
     async fn close(&self) -> Result<(), Error>;
 }
+
+/// Messages a second, by exchange or topic.
+pub type Rates = BTreeMap<QueueName, f64>;
 
 /// What participants say of themselves, decoded; what could not be decoded comes with the reason.
 pub type Announcements = Pin<Box<dyn Stream<Item = Result<Announcement, discovery::Error>> + Send>>;

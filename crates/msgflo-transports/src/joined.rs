@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use futures_util::stream::select_all;
 use msgflo_core::{
     Announcements, Binding, Broker, Carrier, Confirmation, Confirmed, Deliveries, Depth, Destination, Error,
-    JobReports, KnownBinding, Message, Participant, QueueName,
+    JobReports, KnownBinding, Message, Participant, QueueName, Rates,
 };
 
 use crate::ledger::{Ledger, Owner};
@@ -209,6 +209,16 @@ impl Broker for Joined {
     async fn depth(&self, queue: &QueueName) -> Result<Depth, Error> {
         let (broker, queue) = self.members.broker(queue);
         broker.depth(&queue).await
+    }
+
+    async fn rates(&self) -> Result<Rates, Error> {
+        let mut rates = self.router.rates().await;
+        for (place, member) in self.members.0.iter().enumerate() {
+            let of_member = member.broker.rates().await?;
+            rates
+                .extend(of_member.into_iter().map(|(name, rate)| (self.members.qualify(place, &name), rate)));
+        }
+        Ok(rates)
     }
 
     async fn send_to_queue(&self, queue: &QueueName, message: Message) -> Result<(), Error> {

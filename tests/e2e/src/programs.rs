@@ -20,7 +20,17 @@ impl Programs {
     /// When they cannot be built.
     pub fn build() -> Self {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let built = Command::new(cargo)
+        let mut command = Command::new(cargo);
+        // What the test runner says of this package would have build scripts run again, and all that depends on them be
+        // compiled again: now, and once more when the tests are run the next time.
+        for (name, _) in std::env::vars_os() {
+            let of_package =
+                |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+            if name.to_str().is_some_and(of_package) {
+                command.env_remove(name);
+            }
+        }
+        let built = command
             .args(["test", "--workspace", "--no-run", "--quiet", "--message-format=json-render-diagnostics"])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
             .stderr(Stdio::inherit())

@@ -275,6 +275,7 @@ impl Bindings {
             source: connection.source.clone(),
             target: connection.target.clone(),
             round_robin: matches!(connection.routing, Routing::RoundRobin { .. }),
+            rate: None,
             state,
             reason,
         }

@@ -9,6 +9,7 @@
 mod client;
 mod library;
 mod observed;
+mod rates;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -70,6 +71,8 @@ pub(crate) struct Hub {
     traces: HashMap<String, Trace>,
     /// What clients were told of nodes and edges.
     told: Told,
+    /// Messages a second, as they were last told.
+    rates: msgflo_core::Rates,
     stale: Stale,
     unsaved_since: Option<Instant>,
     /// What the library's files were when they were last read.
@@ -109,6 +112,7 @@ impl Hub {
             watched: BTreeSet::new(),
             traces: HashMap::new(),
             told: Told::default(),
+            rates: msgflo_core::Rates::new(),
             stale: Stale { places: true, ..Stale::default() },
             unsaved_since: None,
             fingerprint: Fingerprint::default(),
@@ -118,6 +122,7 @@ impl Hub {
     /// Runs until `token` is cancelled or the coordinator has ended.
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Incoming>, token: CancellationToken) {
         let mut events = self.coordinator.events();
+        let (interest, mut rates) = rates::watch(self.coordinator.clone(), &token);
         let mut observe = tokio::time::interval(OBSERVE);
         let mut second = tokio::time::interval(SECOND);
         for interval in [&mut observe, &mut second] {
@@ -155,6 +160,11 @@ impl Hub {
                     }
                     Err(broadcast::error::RecvError::Closed) => break,
                 },
+                Ok(()) = rates.changed() => {
+                    self.rates = rates.borrow_and_update().clone();
+                    self.stale.observed = true;
+                    Ok(())
+                }
                 _ = observe.tick() => {
                     if self.unsaved_since.is_some_and(|since| since.elapsed() >= SAVE_AFTER) {
                         self.auto_save().await;
@@ -168,6 +178,9 @@ impl Hub {
                 }
             };
             self.drop_lost();
+            interest.send_if_modified(|is_interested| {
+                std::mem::replace(is_interested, !self.clients.is_empty()) == self.clients.is_empty()
+            });
             if went_on.is_err() || self.flush().await.is_err() {
                 break;
             }

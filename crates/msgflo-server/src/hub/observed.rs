@@ -137,7 +137,8 @@ impl Hub {
             return Ok(());
         }
         self.stale.observed = false;
-        let status = self.coordinator.state().await?;
+        let mut status = self.coordinator.state().await?;
+        status.set_rates(&self.rates);
         for signal in self.news_of_nodes(&status).into_iter().chain(self.news_of_edges(&status)) {
             self.tell_others(None, &signal);
         }
@@ -185,11 +186,11 @@ impl Hub {
     }
 
     fn news_of_edges(&mut self, status: &Status) -> Vec<Signal> {
-        let mut worst: HashMap<&EdgePlace, (EdgeState, Option<&str>)> = HashMap::new();
+        let mut worst: HashMap<&EdgePlace, (EdgeState, Option<&str>, Option<f64>)> = HashMap::new();
         for edge in &status.edges {
             let places = self.places.edges.get(&(edge.source.clone(), edge.target.clone()));
             for place in places.into_iter().flatten() {
-                let now = (edge.state, edge.reason.as_deref());
+                let now = (edge.state, edge.reason.as_deref(), edge.rate);
                 let known = worst.entry(place).or_insert(now);
                 if badness(now.0) > badness(known.0) {
                     *known = now;
@@ -198,7 +199,7 @@ impl Hub {
         }
         self.told.edges.retain(|place, _| worst.contains_key(place));
         let mut signals = Vec::new();
-        for (place, (state, reason)) in worst {
+        for (place, (state, reason, rate)) in worst {
             let (graph, src, tgt) = place;
             let Ok(opened) = self.graphs.get(graph) else { continue };
             if !opened.started {
@@ -207,6 +208,9 @@ impl Hub {
             let mut shown = json!({"state": state});
             if let Some(reason) = reason {
                 shown["reason"] = reason.into();
+            }
+            if let Some(rate) = rate {
+                shown["rate"] = rate.into();
             }
             if self.told.edges.get(place) == Some(&shown) {
                 continue;

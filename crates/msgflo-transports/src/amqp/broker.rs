@@ -8,7 +8,7 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use msgflo_core::{
     Announcements, Binding, Broker, Carrier, Confirmation, Confirmed, Deliveries, Delivery, Depth,
-    Destination, Error, JobReports, KnownBinding, Message, QueueName, job,
+    Destination, Error, JobReports, KnownBinding, Message, QueueName, Rates, job,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -127,6 +127,10 @@ impl Broker for AmqpBroker {
             unacknowledged: None,
             consumers: answer.consumer_count(),
         })
+    }
+
+    async fn rates(&self) -> Result<Rates, Error> {
+        Ok(self.management.rates().await.unwrap_or_default())
     }
 
     async fn send_to_queue(&self, queue: &QueueName, message: Message) -> Result<(), Error> {

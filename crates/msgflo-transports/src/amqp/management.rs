@@ -4,8 +4,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use lapin::uri::{AMQPScheme, AMQPUri};
+use msgflo_core::Rates;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::tls;
 
@@ -18,6 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// A broker's management API, which may not be there.
 pub(crate) struct Management {
     bindings: String,
+    exchanges: String,
     user: String,
     password: String,
 }
@@ -27,6 +30,26 @@ pub(crate) struct Management {
 pub(crate) struct Listed {
     pub(crate) source: String,
     pub(crate) destination: String,
+}
+
+/// An exchange. One that no message has come to has no statistics.
+#[derive(Deserialize)]
+struct Exchange {
+    name: String,
+    #[serde(default)]
+    message_stats: MessageStats,
+}
+
+#[derive(Default, Deserialize)]
+struct MessageStats {
+    #[serde(default)]
+    publish_in_details: Details,
+}
+
+#[derive(Default, Deserialize)]
+struct Details {
+    #[serde(default)]
+    rate: f64,
 }
 
 impl Management {
@@ -39,8 +62,10 @@ impl Management {
             5671 | 5672 => *port,
             moved => moved.saturating_add(10_000),
         };
+        let api = format!("{scheme}://{}:{port}/api", uri.authority.host);
         Self {
-            bindings: format!("{scheme}://{}:{port}/api/bindings/{vhost}", uri.authority.host),
+            bindings: format!("{api}/bindings/{vhost}"),
+            exchanges: format!("{api}/exchanges/{vhost}?columns=name,message_stats.publish_in_details.rate"),
             user: uri.authority.userinfo.username.clone(),
             password: uri.authority.userinfo.password.clone(),
         }
@@ -48,10 +73,25 @@ impl Management {
 
     /// Every binding of the virtual host. `None`: the API is not there, or does not let us in.
     pub(crate) async fn bindings(&self) -> Option<HashSet<Listed>> {
+        self.get(&self.bindings).await
+    }
+
+    /// Messages a second that come to each exchange. `None`: the API is not there, or does not let us in.
+    pub(crate) async fn rates(&self) -> Option<Rates> {
+        let exchanges: Vec<Exchange> = self.get(&self.exchanges).await?;
+        let named = exchanges.into_iter().filter(|exchange| !exchange.name.is_empty());
+        Some(
+            named
+                .map(|exchange| (exchange.name.into(), exchange.message_stats.publish_in_details.rate))
+                .collect(),
+        )
+    }
+
+    async fn get<T: DeserializeOwned>(&self, url: &str) -> Option<T> {
         let tls = rustls::ClientConfig::clone(&tls::client_config());
         let client =
             reqwest::Client::builder().tls_backend_preconfigured(tls).timeout(DEADLINE).build().ok()?;
-        let request = client.get(&self.bindings).basic_auth(&self.user, Some(&self.password));
+        let request = client.get(url).basic_auth(&self.user, Some(&self.password));
         let answer = request.send().await.ok()?.error_for_status().ok()?;
         answer.json().await.ok()
     }

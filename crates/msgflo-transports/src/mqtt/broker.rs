@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use msgflo_core::{
     Announcements, Assurance, Binding, Broker, Carrier, Confirmation, Confirmed, Deliveries, Depth,
-    Destination, Error, JobReports, KnownBinding, Message, QueueName, discovery, job,
+    Destination, Error, JobReports, KnownBinding, Message, QueueName, Rates, discovery, job,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
@@ -226,6 +226,10 @@ impl Broker for MqttBroker {
     async fn depth(&self, _: &QueueName) -> Result<Depth, Error> {
         let what = "tell what waits for a participant: a topic is no queue".to_owned();
         Err(Error::Unsupported { broker: self.address(), what })
+    }
+
+    async fn rates(&self) -> Result<Rates, Error> {
+        Ok(self.router.rates().await)
     }
 
     async fn send_to_queue(&self, queue: &QueueName, message: Message) -> Result<(), Error> {

@@ -125,9 +125,10 @@ impl Claims {
             return Vec::new();
         }
         let Some(stage) = self.stages.get_mut(&ends) else { return Vec::new() };
-        match claim.says {
-            Says::Leaves => drop(self.contested.remove(&ends)),
-            Says::Carries | Says::Waits => drop(self.contested.insert(ends.clone())),
+        if claim.says == Says::Leaves {
+            self.contested.remove(&ends);
+        } else {
+            self.contested.insert(ends.clone());
         }
         match (claim.says, stage) {
             (Says::Carries, Stage::Carries { since }) => {

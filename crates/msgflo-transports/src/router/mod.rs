@@ -8,21 +8,24 @@
 
 mod carry;
 pub(crate) mod claims;
+mod meter;
 pub(crate) mod peers;
 mod routes;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use futures_util::future::join_all;
-use msgflo_core::{Binding, Carrier, Error, QueueName};
+use msgflo_core::{Binding, Carrier, Error, QueueName, Rates};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::ledger::{Ledger, Owner};
 use claims::Ends;
+use meter::Meter;
 use routes::{Change, Destinations, Routes};
 
 /// Whose a name is, and how it is called there.
@@ -68,6 +71,7 @@ struct Lines {
 /// A source that is pulled.
 struct Line {
     destinations: watch::Sender<Destinations>,
+    meter: Arc<Meter>,
     task: JoinHandle<()>,
 }
 
@@ -179,6 +183,12 @@ impl Router {
         self.shared.ledger.all().into_iter()
     }
 
+    /// How many messages a second each source sends.
+    pub(crate) async fn rates(&self) -> Rates {
+        let (lines, now) = (self.shared.lines.lock().await, Instant::now());
+        lines.running.iter().map(|(source, line)| (source.clone(), line.meter.rate(now))).collect()
+    }
+
     /// Tells when the bindings have changed.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
@@ -238,9 +248,12 @@ impl Shared {
         let deliveries = carrier.pull(&name).await?;
         let (destinations, wanted) = watch::channel(destinations);
         let stopping = self.stopping.clone();
+        let meter = Arc::new(Meter::new(Instant::now()));
+        let counted = Arc::clone(&meter);
+        let deliveries = deliveries.inspect(move |_| counted.count(Instant::now())).boxed();
         let carrying = carry::carry(source.clone(), deliveries, wanted, Arc::clone(&self.ends), stopping);
         let task = tokio::spawn(carrying);
-        Ok(Line { destinations, task })
+        Ok(Line { destinations, meter, task })
     }
 }
 
