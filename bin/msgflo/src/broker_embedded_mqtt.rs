@@ -1,5 +1,7 @@
 //! The URL of our own MQTT broker: `embedded+mqtt:[FOLDER][?port=N]`.
 
+use std::path::PathBuf;
+
 use msgflo_core::BrokerUrl;
 
 use crate::outcome::{Failure, Stop};
@@ -10,10 +12,22 @@ pub(crate) const SCHEME: &str = "embedded+mqtt";
 #[cfg(feature = "mqtt")]
 pub(crate) use msgflo_mqtt_broker::Handle;
 
-/// Starts the broker.
+/// Starts the broker that a URL describes.
 #[cfg(feature = "mqtt")]
 pub(crate) async fn start(url: &BrokerUrl) -> Result<Handle, Stop> {
-    let options = options(url)?;
+    serve(options(url)?).await
+}
+
+/// Starts the broker on a port of this machine. Retained messages and sessions are kept in a folder, if there is one.
+#[cfg(feature = "mqtt")]
+pub(crate) async fn start_on(port: u16, folder: Option<PathBuf>) -> Result<Handle, Stop> {
+    let mut options = msgflo_mqtt_broker::Options { folder, ..msgflo_mqtt_broker::Options::default() };
+    options.listen.set_port(port);
+    serve(options).await
+}
+
+#[cfg(feature = "mqtt")]
+async fn serve(options: msgflo_mqtt_broker::Options) -> Result<Handle, Stop> {
     msgflo_mqtt_broker::Server::start(options).await.map_err(|error| {
         Stop::failed(
             crate::outcome::because(&error).help("another broker may be running there; say another port"),
@@ -69,11 +83,21 @@ impl Handle {
     }
 }
 
-/// Says that there is none.
 #[cfg(not(feature = "mqtt"))]
 pub(crate) async fn start(_: &BrokerUrl) -> Result<Handle, Stop> {
+    Err(missing())
+}
+
+#[cfg(not(feature = "mqtt"))]
+pub(crate) async fn start_on(_: u16, _: Option<PathBuf>) -> Result<Handle, Stop> {
+    Err(missing())
+}
+
+/// Says that there is none.
+#[cfg(not(feature = "mqtt"))]
+fn missing() -> Stop {
     let failure = Failure::new("this msgflo was built without a broker of MQTT");
-    Err(Stop::config(failure.help("build it with the feature `mqtt`, or install a broker such as Mosquitto")))
+    Stop::config(failure.help("build it with the feature `mqtt`, or install a broker such as Mosquitto"))
 }
 
 #[cfg(all(test, feature = "mqtt"))]

@@ -14,6 +14,7 @@ use msgflo_broker::Tls;
 use reqwest::Url;
 
 use crate::broker_embedded as embedded;
+use crate::broker_embedded_mqtt as embedded_mqtt;
 use crate::outcome::{Failure, Outcome, Stop, because, print_json};
 use crate::run::stop_asked;
 
@@ -25,6 +26,7 @@ Examples:
   msgflo broker                                         in memory, on 127.0.0.1:5672
   msgflo broker embedded:/var/lib/msgflo                durable things are kept there
   msgflo broker embedded://me:secret@0.0.0.0:5672/data  for other machines, too
+  msgflo broker --mqtt 1883                             for devices, too
   msgflo broker export > definitions.json
   msgflo broker import definitions.json --management http://me:secret@rabbit:15672"
 )]
@@ -43,6 +45,10 @@ pub(crate) struct Broker {
     /// Memory for messages: from a quarter of it on they leave memory for the disk, above it publishers wait.
     #[arg(long, value_name = "SIZE", default_value = "512MB", value_parser = bytes)]
     memory_limit: usize,
+    /// Serve devices, too: the embedded MQTT broker on this port of this machine. It is a broker of its own; `msgflo run`
+    /// with both URLs connects participants of the two.
+    #[arg(long, value_name = "PORT")]
+    mqtt: Option<u16>,
     /// Where encrypted connections (amqps) are accepted.
     #[arg(long, value_name = "ADDRESS", requires_all = ["tls_cert", "tls_key"])]
     tls_listen: Option<SocketAddr>,
@@ -116,6 +122,13 @@ async fn serve(arguments: Broker) -> Outcome {
         options.tls = Some(tls.map_err(|error| Stop::config(because(&error)))?);
     }
     more_descriptors();
+    let devices = match arguments.mqtt {
+        Some(port) => {
+            let folder = options.data.as_ref().map(|data| data.join("mqtt"));
+            Some(embedded_mqtt::start_on(port, folder).await?)
+        }
+        None => None,
+    };
     let broker = embedded::start(options).await?;
     eprintln!("broker: {} ({})", broker.url(), embedded::keeping(&broker));
     if let Some(address) = broker.tls_addr() {
@@ -124,11 +137,20 @@ async fn serve(arguments: Broker) -> Outcome {
     if let Some(url) = broker.management_url() {
         eprintln!("management: {url}");
     }
+    if let Some(devices) = &devices {
+        eprintln!("for devices: {}", devices.url());
+    }
     notify("READY=1");
     let interrupted = stop_asked().await?;
     notify("STOPPING=1");
+    let ending = async {
+        if let Some(devices) = devices {
+            devices.shutdown().await;
+        }
+        broker.shutdown().await;
+    };
     tokio::select! {
-        () = broker.shutdown() => {}
+        () = ending => {}
         _ = stop_asked() => return Ok(ExitCode::from(crate::outcome::INTERRUPTED)),
     }
     Ok(if interrupted { ExitCode::from(crate::outcome::INTERRUPTED) } else { ExitCode::SUCCESS })

@@ -1,6 +1,7 @@
 //! `msgflo broker`: its start, its end, and definitions out and in.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
@@ -18,11 +19,16 @@ struct Broker {
 
 impl Broker {
     fn start(call: &Call, url: &str) -> Self {
+        Self::start_with(call, url, &[])
+    }
+
+    fn start_with(call: &Call, url: &str, more: &[&str]) -> Self {
         let socket = call.path().join(format!("notify-{}", url.len()));
         let notified = UnixDatagram::bind(&socket).expect("a socket");
         notified.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
         let mut process = Command::new(env!("CARGO_BIN_EXE_msgflo"))
             .args(["broker", url, "--management", "127.0.0.1:0"])
+            .args(more)
             .current_dir(call.path())
             .env("NO_COLOR", "1")
             .env("NOTIFY_SOCKET", &socket)
@@ -105,4 +111,22 @@ fn what_cannot_be_is_said() {
         assert_eq!(code, status, "{arguments:?}: {complaint}");
         assert!(complaint.contains(part), "{arguments:?}: {complaint}");
     }
+}
+
+#[cfg(feature = "mqtt")]
+#[test]
+fn it_serves_devices_beside() {
+    let call = Call::with(&[]);
+    let mut broker = Broker::start_with(&call, "embedded:both?port=0", &["--mqtt", "0"]);
+    let devices = broker.said("for devices: mqtt://");
+    let mut stream = TcpStream::connect(devices).expect("it listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
+    // CONNECT of MQTT 3.1.1, clean, as the client `me`; CONNACK: accepted.
+    stream.write_all(b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02me").expect("it reads");
+    let mut answer = [0; 4];
+    stream.read_exact(&mut answer).expect("it answers");
+    assert_eq!(answer, [0x20, 2, 0, 0]);
+    drop(stream);
+    assert_eq!(broker.terminate(), 0);
+    assert!(call.path().join("both/mqtt").is_dir());
 }

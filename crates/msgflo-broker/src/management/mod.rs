@@ -27,6 +27,7 @@ mod definitions;
 mod inside;
 mod listing;
 mod messages;
+mod metrics;
 mod objects;
 mod rates;
 mod views;
@@ -146,6 +147,8 @@ fn router(management: Arc<Management>) -> Router {
         .route("/api/definitions", get(definitions::export_all).post(definitions::import_all))
         .route("/api/definitions/{vhost}", get(definitions::export).post(definitions::import))
         .route("/api/health/checks/alarms", get(views::alarms))
+        .route("/metrics", get(metrics::totals))
+        .route("/metrics/per-object", get(metrics::per_object))
         .route(
             "/api/connections/{name}",
             put(StatusCode::METHOD_NOT_ALLOWED).delete(objects::close_connection),

@@ -66,6 +66,29 @@ async fn strangers_are_turned_away() {
 }
 
 #[tokio::test]
+async fn prometheus_reads_sums_and_queues() {
+    let managed = Managed::start().await;
+    let (_connection, channel) = channel(&managed.broker).await;
+    for name in ["a", "b\"c"] {
+        declare(&channel, name).await;
+        confirm_select(&channel).await;
+        publish(&channel, name, b"body").await;
+    }
+    publish(&channel, "a", b"body").await;
+    let scrape = async |path: &str| {
+        let request = managed.http.get(format!("{}{path}", managed.base)).basic_auth("guest", Some("guest"));
+        request.send().await.unwrap().error_for_status().unwrap().text().await.unwrap()
+    };
+    let sums = scrape("/metrics").await;
+    for line in ["rabbitmq_queue_messages_ready 3", "rabbitmq_queues 2", "rabbitmq_connections 1"] {
+        assert!(sums.lines().any(|found| found == line), "{line} in {sums}");
+    }
+    let each = scrape("/metrics/per-object").await;
+    let line = "rabbitmq_queue_messages_ready{vhost=\"/\",queue=\"b\\\"c\"} 1";
+    assert!(each.lines().any(|found| found == line), "{line} in {each}");
+}
+
+#[tokio::test]
 async fn everything_there_is_can_be_seen() {
     let managed = Managed::start().await;
     let (_connection, channel) = channel(&managed.broker).await;
