@@ -199,7 +199,7 @@ mod tests {
         decisions.iter().zip(seen).map(|(decision, seen)| decision.target.unwrap_or(seen.2)).collect()
     }
 
-    const TWO: &str = "'*': {min: 0, max: 100, processing: 10, budget: {workers: 5}}\n\
+    const TWO: &str = "'*': {policy: proportional, min: 0, max: 100, processing: 10, budget: {workers: 5}}\n\
                        hopeless: {deadline: 30}\nkept: {deadline: 60}";
 
     #[test]

@@ -133,7 +133,7 @@ pub const KEYS: &[KeyInfo] = &[
     key(K::Metric, S::Text, "metric", &[], "none", "statuspage.io metric that gets the jobs in flight"),
     key(K::Percentile, S::Percent, "percentile", &[], "99", "share of jobs that should meet the deadline, percent"),
     key(K::Target, S::PositiveSeconds, "target", &[], "deadline − Φ⁻¹(percentile) × stddev", "time that a mean job has, waiting included, seconds"),
-    key(K::Policy, S::Policy, "policy", &[], "proportional", "how the number of workers is found: `proportional`, `ratio` or `deadline`"),
+    key(K::Policy, S::Policy, "policy", &[], "deadline", "how the number of workers is found: `deadline`, `ratio`, or `proportional`, the original's"),
     key(K::JobWorkerRatio, S::Ratio, "job_worker_ratio", &["ratio"], "{1: 1, 2: 25, 3: 50, 4: 75, 5: 100}", "for `policy: ratio`: workers, and the waiting jobs from which on so many are needed"),
     key(K::DownDelay, S::Seconds, "down_delay", &[], "5", "for `policy: ratio`: how long nothing may wait or run before the workers go, seconds; a new job cancels it"),
     key(K::Source, S::Source, "source", &[], "the first that can serve the role", "what tells about the queue, by name or as `{kind: …}` with options"),

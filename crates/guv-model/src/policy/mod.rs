@@ -25,11 +25,11 @@ pub use window::EstimateWindow;
 #[non_exhaustive]
 pub enum Policy {
     /// In proportion to the jobs at hand, down only as far as the recent past allows: the original guv.
-    #[default]
     Proportional,
     /// By a table of waiting jobs, down when the last job is done: DynoScaler.
     Ratio,
     /// By looking ahead at what will be due when, with the workers that boot already.
+    #[default]
     Deadline,
 }
 

@@ -9,9 +9,10 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
+use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
 
-use super::setup::{Platform, Watch};
+use super::setup::{Platform, Watch, lies_in};
 use super::workload::{Stream, Workload};
 use super::{Outcome, Point, Scaler};
 use crate::{JobReports, Observation, QueueSample, Timestamp, WorkerCount};
@@ -57,6 +58,7 @@ pub(super) struct Engine<'a> {
     watch: &'a Watch,
     boots: Pcg64Mcg,
     staleness: Pcg64Mcg,
+    failures: Pcg64Mcg,
     events: BinaryHeap<Reverse<Event>>,
     workers: Vec<Worker>,
     /// Those asked for and not told to stop, oldest first.
@@ -71,6 +73,7 @@ pub(super) struct Engine<'a> {
     in_hand: u64,
     killed: u64,
     operations: u64,
+    refused: u64,
     last: Looked,
     points: Vec<Point>,
 }
@@ -91,6 +94,7 @@ impl<'a> Engine<'a> {
             watch,
             boots: Stream::Boots.seeded(seed),
             staleness: Stream::Staleness.seeded(seed),
+            failures: Stream::Failures.seeded(seed),
             events: BinaryHeap::new(),
             workers: Vec::new(),
             current: Vec::new(),
@@ -103,6 +107,7 @@ impl<'a> Engine<'a> {
             in_hand: 0,
             killed: 0,
             operations: 0,
+            refused: 0,
             last: Looked::default(),
             points: Vec::new(),
         }
@@ -118,13 +123,18 @@ impl<'a> Engine<'a> {
         while decide <= self.workload.length {
             let look = decide - self.watch.age(&mut self.staleness);
             self.advance(look);
-            let queue = self.look(look);
+            let queue =
+                if lies_in(self.watch.blind, look) { QueueSample::default() } else { self.look(look) };
             self.advance(decide);
             let observation =
                 Observation { queue, workers: Some(self.count_workers()), ..Observation::default() };
             if let Some(target) = scaler.decide(&observation, timestamp(decide)) {
-                self.scale(target.min(self.platform.limit), decide);
-                scaler.accepted(target.min(self.platform.limit), timestamp(decide));
+                if lies_in(self.platform.refuses, decide) {
+                    self.refused += 1;
+                } else {
+                    self.scale(target.min(self.platform.limit), decide);
+                    scaler.accepted(target.min(self.platform.limit), timestamp(decide));
+                }
             }
             self.note(decide);
             decide += self.watch.interval;
@@ -155,6 +165,10 @@ impl<'a> Engine<'a> {
         let index = event.worker as usize;
         match (event.what, self.workers[index].phase) {
             (_, Phase::Gone) => {}
+            (What::Ready, Phase::Booting) if self.fails() => {
+                self.current.retain(|worker| *worker != event.worker);
+                self.leave(event.worker, now);
+            }
             (What::Ready, Phase::Booting) => self.ready(event.worker, now),
             (What::Ready, _) => {}
             (What::Finished { job }, phase) => {
@@ -213,6 +227,11 @@ impl<'a> Engine<'a> {
         self.workers[worker as usize].phase = Phase::Up;
         self.free.extend((0..self.platform.concurrency).map(|_| worker));
         self.dispatch(now);
+    }
+
+    /// Whether the next start fails.
+    fn fails(&mut self) -> bool {
+        self.platform.failing > 0.0 && self.failures.random_bool(self.platform.failing.min(1.0))
     }
 
     fn leave(&mut self, worker: u32, now: f64) {
@@ -308,6 +327,7 @@ impl<'a> Engine<'a> {
             finished: self.finished,
             lives: self.workers.iter().map(|worker| (worker.requested, worker.gone)).collect(),
             operations: self.operations,
+            refused: self.refused,
             killed: self.killed,
             points: self.points,
         }

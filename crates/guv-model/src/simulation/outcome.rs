@@ -11,6 +11,8 @@ pub struct Outcome {
     pub lives: Vec<(f64, f64)>,
     /// Changes of the number of workers.
     pub operations: u64,
+    /// Changes that the platform refused.
+    pub refused: u64,
     /// Jobs whose worker was killed.
     pub killed: u64,
     /// What there was at each look.

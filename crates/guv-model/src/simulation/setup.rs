@@ -19,6 +19,10 @@ pub struct Platform {
     pub idle_first: bool,
     /// The most workers that it runs.
     pub limit: u32,
+    /// From when to when it refuses every change, seconds; nothing then changes.
+    pub refuses: Option<(f64, f64)>,
+    /// The share of starts that fail, 0 to 1: such a worker is gone when it should be ready, and was paid for.
+    pub failing: f64,
 }
 
 /// How long workers take to start: lognormal, cut to a range. Seconds.
@@ -41,6 +45,8 @@ pub struct Watch {
     pub interval: f64,
     /// What is seen is at most so many seconds old: uniformly.
     pub staleness: f64,
+    /// From when to when the queue tells nothing, seconds.
+    pub blind: Option<(f64, f64)>,
 }
 
 impl Default for Platform {
@@ -53,14 +59,21 @@ impl Default for Platform {
             grace: 30.0,
             idle_first: false,
             limit: u32::MAX,
+            refuses: None,
+            failing: 0.0,
         }
     }
 }
 
 impl Default for Watch {
     fn default() -> Self {
-        Self { interval: 30.0, staleness: 5.0 }
+        Self { interval: 30.0, staleness: 5.0, blind: None }
     }
+}
+
+/// Whether `now` lies within a time.
+pub(super) fn lies_in(time: Option<(f64, f64)>, now: f64) -> bool {
+    time.is_some_and(|(from, to)| (from..to).contains(&now))
 }
 
 impl Boot {

@@ -42,6 +42,7 @@ pub(super) enum Stream {
     Services,
     Boots,
     Staleness,
+    Failures,
 }
 
 impl Stream {

@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 
 use guv_model::{
-    Config, Decision, Environment, EstimateWindow, Memory, Observation, QueueSample, RoleConfig, Timestamp,
-    WorkerCount,
+    Config, Decision, Environment, EstimateWindow, Memory, Observation, Policy, QueueSample, RoleConfig,
+    Timestamp, WorkerCount,
 };
 use proptest::prelude::*;
 
@@ -23,11 +23,11 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn role(&self) -> RoleConfig {
+    fn role(&self, policy: &str) -> RoleConfig {
         let Self { processing, stddev, deadline, percentile, concurrency, minimum, maximum, .. } = self;
         let target = self.target.map(|t| format!(", target: {t:?}")).unwrap_or_default();
         let text = format!(
-            "r: {{p: {processing:?}, stddev: {stddev:?}, d: {deadline:?}, percentile: {percentile:?}, \
+            "r: {{policy: {policy}, p: {processing:?}, stddev: {stddev:?}, d: {deadline:?}, percentile: {percentile:?}, \
              concurrency: {concurrency}, min: {minimum}, max: {maximum}{target}}}"
         );
         let (config, _) = Config::parse(&text, &Environment::default(), &[]).runnable().expect(&text);
@@ -119,6 +119,11 @@ fn decide(role: &RoleConfig, window: &[u32], ready: u64, in_flight: u64, current
     role.policy.decide(role, &Memory::of(past), &observation, Timestamp::from_unix_seconds(1))
 }
 
+/// The name of any policy.
+fn policy() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(&Policy::ALL[..]).prop_map(Policy::name)
+}
+
 fn window() -> impl Strategy<Value = Vec<u32>> {
     proptest::collection::vec(0u32..60, 0..6)
 }
@@ -132,7 +137,7 @@ proptest! {
         current in proptest::option::of(0u32..60),
         window in window(),
     ) {
-        let decision = decide(&numbers.role(), &window, ready, in_flight, current);
+        let decision = decide(&numbers.role("proportional"), &window, ready, in_flight, current);
         let estimate = reference_estimate(&numbers, ready + in_flight);
         prop_assert_eq!(decision.estimate.map(|e| e.workers), Some(estimate), "{}", decision);
         prop_assert_eq!(decision.target, reference_next(estimate, &window, current), "{}", decision);
@@ -141,12 +146,13 @@ proptest! {
     #[test]
     fn more_jobs_never_give_fewer_workers(
         numbers in numbers(),
+        policy in policy(),
         ready in 0u64..1_000_000,
         more in 0u64..1_000_000,
         current in 0u32..60,
         window in window(),
     ) {
-        let role = numbers.role();
+        let role = numbers.role(policy);
         let after = |ready| decide(&role, &window, ready, 0, Some(current)).target.unwrap_or(current);
         prop_assert!(after(ready) <= after(ready + more));
     }
@@ -155,13 +161,14 @@ proptest! {
     #[test]
     fn a_decision_keeps_to_the_limits(
         numbers in numbers(),
+        policy in policy(),
         ready in proptest::option::of(any::<u64>()),
         unacknowledged in proptest::option::of(any::<u64>()),
         consumers in proptest::option::of(any::<u32>()),
         workers in proptest::option::of((0u32..300, any::<bool>())),
         platform_limit in proptest::option::of(0u32..300),
     ) {
-        let role = numbers.role();
+        let role = numbers.role(policy);
         let queue = QueueSample { ready, unacknowledged, consumers, ..QueueSample::default() };
         let workers = workers.map(|(current, drains)| WorkerCount { drains, ..WorkerCount::running(current) });
         let observation = Observation { queue, workers, platform_limit, manual: None };
@@ -178,8 +185,13 @@ proptest! {
 
     /// Not knowing the jobs in flight never gives fewer workers than knowing that there are none would.
     #[test]
-    fn unknown_is_never_read_as_zero(numbers in numbers(), ready in 0u64..3_000, current in 0u32..60) {
-        let role = numbers.role();
+    fn unknown_is_never_read_as_zero(
+        numbers in numbers(),
+        policy in policy(),
+        ready in 0u64..3_000,
+        current in 0u32..60,
+    ) {
+        let role = numbers.role(policy);
         let observe = |unacknowledged, consumers| {
             let queue = QueueSample { ready: Some(ready), unacknowledged, consumers, ..QueueSample::default() };
             let observation = Observation { queue, workers: Some(WorkerCount::running(current)), ..Observation::default() };
@@ -192,8 +204,13 @@ proptest! {
 
     /// A decision can be written to a history and read back for a replay.
     #[test]
-    fn a_decision_survives_its_record(numbers in numbers(), ready in any::<u64>(), window in window()) {
-        let decision = decide(&numbers.role(), &window, ready, 0, Some(3));
+    fn a_decision_survives_its_record(
+        numbers in numbers(),
+        policy in policy(),
+        ready in any::<u64>(),
+        window in window(),
+    ) {
+        let decision = decide(&numbers.role(policy), &window, ready, 0, Some(3));
         let text = serde_json::to_string(&decision).expect("a decision is JSON");
         let back: Decision = serde_json::from_str(&text).expect("and comes back");
         prop_assert_eq!(back, decision);
@@ -203,7 +220,7 @@ proptest! {
 #[test]
 fn a_whole_quotient_is_not_rounded_up() {
     // 3 × 0.1 ÷ 0.1 is 3.0000000000000004 in floating point.
-    let text = "r: {p: 0.1, target: 0.15, min: 0}";
+    let text = "r: {policy: proportional, p: 0.1, target: 0.15, min: 0}";
     let (config, _) = Config::parse(text, &Environment::default(), &[]).runnable().unwrap();
     let decision = decide(&config.roles[0], &[], 3, 0, None);
     assert_eq!(decision.target, Some(3));
@@ -216,7 +233,7 @@ proptest! {
     #[test]
     fn a_clock_that_jumps_stops_nobody(
         moments in proptest::collection::vec((any::<u32>(), any::<bool>()), 1..20),
-        policy in prop_oneof![Just("proportional"), Just("ratio")],
+        policy in policy(),
     ) {
         let text =
             format!("'*': {{history: 90}}\nr: {{policy: {policy}, min: 0, max: 5, cooldown: 60, processing: auto}}");

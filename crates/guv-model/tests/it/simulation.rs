@@ -1,6 +1,6 @@
 //! The simulator against what is known of queues.
 
-use guv_model::simulation::{Boot, Counts, Platform, Scaler, Service, Watch, Workload, simulate};
+use guv_model::simulation::{Boot, Counts, Platform, RoleScaler, Scaler, Service, Watch, Workload, simulate};
 use guv_model::{Clairvoyant, Config, Environment, Observation, Timestamp};
 use proptest::prelude::*;
 
@@ -166,4 +166,48 @@ fn the_deadline_policy_keeps_its_promise_where_proportion_does_not() {
     let (deadline, proportional) = (hit_rate("deadline"), hit_rate("proportional"));
     assert!(deadline >= 0.99, "{deadline}");
     assert!(deadline > proportional, "{deadline} and {proportional}");
+}
+
+/// A role with the policy that is in force when none is named.
+fn standard() -> RoleScaler {
+    let text = "a: {processing: 10, stddev: 5, deadline: 60, boot: 55, minimum: 1, maximum: 100}";
+    let config = Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid");
+    RoleScaler::new(config.roles.into_iter().next().expect("one role"), 8)
+}
+
+fn steady(load: f64) -> Workload {
+    let service = Service { mean: 10.0, variation: 0.5 };
+    Workload::poisson(6.0 * 3600.0, load / 10.0, |_| load / 10.0, service, 3)
+}
+
+#[test]
+fn a_queue_that_tells_nothing_stops_no_worker() {
+    let blind = Watch { blind: Some((7200.0, 7800.0)), ..Watch::default() };
+    let outcome = simulate(&steady(8.0), &Platform::default(), &blind, &mut standard(), 12, 1);
+    let workers = |from: f64, to: f64| {
+        let then = outcome.points.iter().filter(move |point| (from..to).contains(&point.at));
+        then.map(|point| point.workers).collect::<Vec<_>>()
+    };
+    let meanwhile = workers(7205.0, 7800.0);
+    assert!(meanwhile.len() > 15 && meanwhile.iter().all(|one| *one == meanwhile[0]), "{meanwhile:?}");
+}
+
+#[test]
+fn a_platform_that_refuses_is_asked_again() {
+    // What waits at the start needs more workers than there are, and the platform takes no change for a quarter of an hour.
+    let platform = Platform { refuses: Some((0.0, 900.0)), ..Platform::default() };
+    let outcome = simulate(&steady(8.0), &platform, &Watch::default(), &mut standard(), 1, 1);
+    let at = |seconds: f64| outcome.points.iter().find(|point| point.at >= seconds).expect("it goes on");
+    assert!(outcome.refused > 10);
+    assert_eq!(at(870.0).workers, 1);
+    assert!(at(900.0).workers > 8);
+    assert_eq!(at(3600.0).waiting, 0, "the backlog is gone");
+}
+
+#[test]
+fn starts_that_fail_are_made_good() {
+    let platform = Platform { failing: 0.3, ..Platform::default() };
+    let workload = steady(8.0);
+    let outcome = simulate(&workload, &platform, &Watch::default(), &mut standard(), 10, 1);
+    assert!(outcome.score(&workload, 60.0, 1800.0).hit_rate() > 0.97);
 }

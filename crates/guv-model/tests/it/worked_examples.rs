@@ -7,7 +7,7 @@ use guv_model::{
 
 /// The role `my` with these keys. A deadline out of reach is let pass, as it is when running.
 fn role(keys: &str) -> RoleConfig {
-    let text = format!("my: {{{keys}}}");
+    let text = format!("my: {{policy: proportional, {keys}}}");
     let (config, _) =
         Config::parse(&text, &Environment::default(), &["p:60".to_owned()]).runnable().expect(keys);
     config.roles.into_iter().next().expect("one role")

@@ -12,13 +12,16 @@
 //! concurrency.
 //! ½·S·(1 + v²) is the mean rest of a job that is under way. What waits is due by its age: what is in hand by D less the age of the
 //! oldest, and half of what waits by D less half of that age. There are enough workers if capacity(x) ≥ work in each case.
+//!
+//! Where a start takes longer than jobs may wait, a rise that is seen is a rise that is late: then there must always be enough
+//! workers for the rate and its chance, whatever waits now ([`Outlook::standing`]).
 
 use serde::{Deserialize, Serialize};
 
 use super::traffic::Forecast;
 
 /// How far ahead, and in which steps, seconds.
-const HORIZON: f64 = 120.0;
+const HORIZON: f64 = 180.0;
 const STEP: f64 = 12.0;
 
 /// A new worker counts only where it would have at least this long to work, seconds: what is due sooner it cannot help.
@@ -76,6 +79,27 @@ impl Outlook {
         }
         let because = low.checked_sub(1).filter(|_| low > least).and_then(unmet);
         (low, because)
+    }
+
+    /// The workers that always have to be there, `z` deviations included, for each time in which a start takes e times as
+    /// long as jobs may wait: enough for the jobs of any half to eight times that jobs may wait, from an empty queue.
+    pub(super) fn standing(&self, z: f64) -> u32 {
+        let Self { mean, spread, forecast, slack, .. } = *self;
+        let z = z * (self.boot / slack).ln();
+        if z <= 0.0 {
+            return 0;
+        }
+        let busy = [0.5, 1.0, 2.0, 4.0, 8.0].map(|times| {
+            let jobs = forecast.rate * slack * times;
+            let work = mean * (jobs + z * (jobs * spread * forecast.dispersion).sqrt());
+            work / (slack * times + slack)
+        });
+        (busy.into_iter().fold(0.0, f64::max) / self.concurrency).ceil() as u32
+    }
+
+    /// Jobs in work on average, if all that comes is done.
+    pub(super) fn load(&self) -> f64 {
+        self.forecast.rate * self.mean
     }
 
     fn current(&self) -> u32 {

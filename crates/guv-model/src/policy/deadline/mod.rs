@@ -1,15 +1,18 @@
 //! The deadline policy: enough workers, at every moment ahead, for what will be due by then.
 //!
 //! It looks at what waits and is in hand, at how fast jobs come and how unevenly, at the workers that there are and at
-//! those that boot already, and asks whether they do all work in time, two minutes ahead. Up at once, when what is expected cannot
+//! those that boot already, and asks whether they do all work in time, three minutes ahead. Up at once, when what is expected cannot
 //! be done by the workers that there are: those that boot are counted, so that nothing is asked for twice. Down only when fewer
-//! would do even if more came than is likely: a worker too many costs little, one too few costs deadlines.
+//! would do even if more came than is likely: a worker too many costs little, one too few costs deadlines. The last workers go
+//! when no job is expected for longer than it is worth to wait for it ([`lull`]).
 //!
 //! What is not known is replaced by what is safe: without the age of the oldest job it is taken to have waited since the queue was last
 //! seen empty; without rates the balance of jobs gives them; a bound on the jobs in hand counts in full; without ready
 //! messages nothing is changed.
 
+mod levels;
 mod look_ahead;
+mod lull;
 mod starts;
 mod traffic;
 
@@ -24,28 +27,34 @@ use crate::{
 
 use super::{Memory, within_platform};
 use look_ahead::Outlook;
+use lull::Lull;
 use starts::Starts;
 use traffic::Traffic;
 
 pub use look_ahead::Demand;
 pub use traffic::Forecast;
 
-/// So many deviations above what is expected count when workers are added. None: they can be added later too.
-const UP: f64 = 0.0;
+/// So many deviations above what is expected count when workers are added, at one job in work and less; fewer, with the root of
+/// the load, where there are more.
+const UP: f64 = 0.35;
 /// So many count when workers are taken away, for to have them again takes a start.
 const DOWN: f64 = 1.2;
 /// So many deviations of the processing time are left for a job itself.
 const TAIL: f64 = 2.2;
 /// What is seen may be this old, as a part of the time between looks, seconds at most.
 const STALE: (f64, f64) = (1.0 / 6.0, 5.0);
-/// For this part of the highest number of jobs remembered there is always room.
-const READY_FOR: f64 = 0.42;
+/// So many deviations count for the workers that always have to be there: to have them, and to keep them.
+const STANDING: (f64, f64) = (1.0, 1.5);
+/// For this part of the peak there is always room, and for so much more of it with each e-fold of the dispersion: what has
+/// come in bursts will again.
+const READY_FOR: (f64, f64) = (0.17, 0.1);
 
 /// What is remembered of a role for this policy.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     traffic: Traffic,
     starts: Starts,
+    lull: Lull,
     /// Since when jobs have been waiting.
     waiting_since: Option<Timestamp>,
     /// The time between the last two looks.
@@ -72,7 +81,8 @@ impl History {
         if let Some(before) = self.traffic.last_seen().filter(|before| *before < now) {
             self.interval = now.saturating_since(before);
         }
-        self.traffic.observe(role, observation, now);
+        let came = self.traffic.observe(role, observation, now);
+        self.lull.observe(role, came, observation.workers, self.interval);
         if let Some(workers) = observation.workers {
             self.starts.observe(workers, role.boot.as_secs_f64(), now);
         }
@@ -86,6 +96,7 @@ impl History {
     /// The platform has just accepted so many workers.
     pub(crate) fn accepted(&mut self, workers: u32, now: Timestamp) {
         self.starts.accepted(workers, now);
+        self.lull.accepted(workers, &self.traffic.forecast());
     }
 
     /// How long the oldest job has waited, at most.
@@ -163,12 +174,22 @@ pub(super) fn decide(
     let history = &memory.deadline;
     let outlook = history.outlook(role, observation, ready, workers, now);
     let forecast = outlook.forecast;
-    let room = READY_FOR * forecast.peak * outlook.mean / (outlook.slack * outlook.concurrency);
-    let least = (room.ceil() as u32).max(bounds.bound(0));
-    let most = u32::MAX / 4;
     let current = workers.current;
-    let to_go_up = outlook.needed(UP, least, most);
-    let (needed, demand) = if to_go_up.0 > current { to_go_up } else { outlook.needed(DOWN, least, most) };
+    let none = (bounds.bound(0), None);
+    let (to_go_up, (needed, demand)) = if history.lull.is_long(&outlook) {
+        (none, none)
+    } else {
+        let part = READY_FOR.0 + READY_FOR.1 * forecast.dispersion.ln();
+        // Where jobs may wait for longer than a start takes, there is the time to start what a peak needs.
+        let room = (outlook.boot / outlook.slack).min(1.0) * part * forecast.peak * outlook.mean
+            / (outlook.slack * outlook.concurrency);
+        let least = (room.ceil() as u32).max(bounds.bound(0));
+        let most = u32::MAX / 4;
+        let up = UP / outlook.load().max(1.0).sqrt();
+        let to_go_up = outlook.needed(up, least.max(outlook.standing(STANDING.0)), most);
+        let to_keep = || outlook.needed(DOWN, least.max(outlook.standing(STANDING.1)), most);
+        (to_go_up, if to_go_up.0 > current { to_go_up } else { to_keep() })
+    };
     let jobs = ready.saturating_add(in_flight.jobs().unwrap_or(0));
     let estimate = Estimate {
         jobs,

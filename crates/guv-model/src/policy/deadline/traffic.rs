@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::levels::Levels;
 use crate::{InFlight, Observation, RoleConfig, Timestamp};
 
 /// The time constant of the slow rate.
@@ -13,13 +14,17 @@ const FAST: f64 = 50.0;
 /// How much of the difference between fast and slow is believed when traffic falls.
 const FALL: f64 = 0.4;
 /// How much of it is believed when traffic rises: being late costs deadlines, being early only money.
-const RISE: f64 = 1.0;
+const RISE: f64 = 0.75;
 /// The time constant of the dispersion.
 const DISPERSED: f64 = 600.0;
 /// No single look makes more of the dispersion than this.
 const WILDEST: f64 = 30.0;
-/// The time constant with which the highest number of jobs is forgotten.
-const REMEMBERED: f64 = 5400.0;
+/// So many deviations above what is expected are no chance any more: the traffic has changed.
+const JUMP: f64 = 4.0;
+/// Then the fast rate follows within so many seconds: one batch of jobs is not yet a rate.
+const FOLLOWED: f64 = 15.0;
+/// For this share of the time there may be more jobs than what is called their peak.
+const EXCEEDED: f64 = 0.05;
 /// Looks that follow each other faster than this are taken together.
 const SHORTEST: Duration = Duration::from_millis(900);
 /// What happened in a time longer than this is not taken for what happens now.
@@ -36,7 +41,7 @@ pub struct Forecast {
     pub excess: f64,
     /// Variance of the arrivals ÷ their mean: 1 where they are independent of each other, more where they come in bursts.
     pub dispersion: f64,
-    /// The most jobs in the system that are remembered.
+    /// The jobs in the system that were exceeded a twentieth of the time, as far as it is remembered.
     pub peak: f64,
 }
 
@@ -53,13 +58,14 @@ impl Forecast {
 /// The traffic of one role.
 ///
 /// Two exponential means of the arrival rate, one slow and one fast; the squared deviation of each look from what the slow
-/// one expects gives the dispersion. All begin as plain means, so that the first look counts in full.
+/// one expects gives the dispersion. All begin as plain means, so that the first look counts in full. Where more has come than
+/// chance explains, the fast mean believes it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traffic {
     slow: f64,
     fast: f64,
     dispersion: f64,
-    peak: f64,
+    levels: Levels,
     /// Seconds observed.
     age: f64,
     seen: Option<Seen>,
@@ -74,33 +80,34 @@ struct Seen {
 }
 
 impl Traffic {
-    /// Takes in a look at the queue. Without the number of ready messages it tells nothing.
-    pub(crate) fn observe(&mut self, role: &RoleConfig, observation: &Observation, now: Timestamp) {
+    /// Takes in a look at the queue; returns how many jobs have come since the last one, 0 where that is not known. Without the
+    /// number of ready messages a look tells nothing.
+    pub(crate) fn observe(&mut self, role: &RoleConfig, observation: &Observation, now: Timestamp) -> f64 {
         let queue = &observation.queue;
-        let Some(ready) = queue.ready else { return };
+        let Some(ready) = queue.ready else { return 0.0 };
         let held = InFlight::of(queue, observation.workers, role.concurrency).jobs().unwrap_or(0);
         let jobs = ready.saturating_add(held) as f64;
         let seen = Seen { at: now, jobs, finished: queue.reports.map(|reports| reports.finished) };
         let Some(before) = self.seen else {
-            self.peak = jobs;
             self.seen = Some(seen);
-            return;
+            return 0.0;
         };
         let gap = now.saturating_since(before.at);
         if gap < SHORTEST {
-            return;
+            return 0.0;
         }
         self.seen = Some(seen);
         let seconds = gap.as_secs_f64();
-        self.peak = (self.peak * (-seconds / REMEMBERED).exp()).max(jobs);
+        self.levels.observe(jobs, seconds);
         if gap > LONGEST {
-            return;
+            return 0.0;
         }
         let arrivals = queue.fill_rate.map_or_else(
             || arrivals_by_balance(&before, &seen, queue.drain_rate, role, held as f64, seconds),
             |rate| rate.max(0.0) * seconds,
         );
         self.follow(arrivals, seconds);
+        arrivals
     }
 
     fn follow(&mut self, arrivals: f64, seconds: f64) {
@@ -108,9 +115,12 @@ impl Traffic {
         let expected = (self.slow * seconds).max(FEWEST);
         let deviation = ((arrivals - expected).powi(2) / expected).min(WILDEST);
         self.dispersion += (seconds / DISPERSED).min(1.0).max(of_all) * (deviation - self.dispersion);
+        let chance = (expected * self.dispersion.max(1.0)).sqrt();
+        let jumped = arrivals - expected > JUMP * chance;
         let rate = arrivals / seconds;
         self.slow += (1.0 - (-seconds / SLOW).exp()).max(of_all) * (rate - self.slow);
-        self.fast += (1.0 - (-seconds / FAST).exp()).max(of_all) * (rate - self.fast);
+        let follows = if jumped { (seconds / FOLLOWED).min(1.0) } else { 0.0 };
+        self.fast += (1.0 - (-seconds / FAST).exp()).max(of_all).max(follows) * (rate - self.fast);
         self.age += seconds;
     }
 
@@ -122,7 +132,7 @@ impl Traffic {
             rate: self.slow,
             excess: believed * change,
             dispersion: self.dispersion.max(1.0),
-            peak: self.peak,
+            peak: self.levels.exceeded(EXCEEDED),
         }
     }
 
