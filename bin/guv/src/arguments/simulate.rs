@@ -12,9 +12,11 @@ Examples:
   guv simulate autoscale.guv.yaml --load 8                        a day with eight jobs in work on average
   guv simulate autoscale.guv.yaml --load 8 --shape spikes         the same, in bursts
   guv simulate autoscale.guv.yaml --trace arrivals.csv            what has been counted
+  guv simulate autoscale.guv.yaml --load 8 --picture day.svg      backlog, workers and late jobs over time
   guv simulate a.guv.yaml --compare b.guv.yaml --load 8 --json    two configurations on the very same jobs
 
-A trace is a CSV file with a line of headings and then `seconds,arrivals` for each of equally long times.
+A trace is a CSV file with a line of headings and then `seconds,arrivals` for each of equally long times; or, where the second
+heading begins with `service`, `seconds,service` for each job.
 Workers are asked for, start, stop and are paid for as on a real platform; the decisions are those of `guv run`.")]
 pub(crate) struct Simulate {
     #[command(flatten)]
@@ -40,6 +42,9 @@ pub(crate) struct Simulate {
     /// What chance does: the same seed, the same jobs.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
+    /// Draw what happened, as SVG.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) picture: Option<PathBuf>,
     /// Write it as JSON, with the workers over time.
     #[arg(long)]
     pub(crate) json: bool,

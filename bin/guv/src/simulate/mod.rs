@@ -1,6 +1,8 @@
 //! `guv simulate`: a configuration tried on traffic, before it is switched on.
 
-use std::f64::consts::TAU;
+mod picture;
+mod traffic;
+
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,11 +10,11 @@ use std::process::ExitCode;
 use guv::config::Loaded;
 use guv::model::RoleConfig;
 use guv::model::simulation::{
-    Boot, Counts, Outcome as Run, Platform, RoleScaler, Score, Service, Watch, Workload, simulate as run,
+    Boot, Outcome as Run, Platform, RoleScaler, Score, Watch, Workload, simulate as run,
 };
 use serde::Serialize;
 
-use crate::arguments::{ConfigArguments, Shape, Simulate};
+use crate::arguments::{ConfigArguments, Simulate};
 use crate::outcome::{Failure, Outcome, Stop, print_json, write_out};
 
 /// What a role came to.
@@ -49,14 +51,21 @@ pub(crate) fn simulate(options: &Simulate) -> Outcome {
         file_flag: None,
         allow_key: options.config.allow_key.clone(),
     });
-    let mut results = Vec::new();
+    let (mut results, mut panels) = (Vec::new(), Vec::new());
     for arguments in std::iter::once(options.config.clone()).chain(others) {
         let name = arguments.path().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
         let loaded = arguments.load()?;
         for role in chosen(&loaded, options.role.as_deref(), &name)? {
-            let jobs = workload(role, options)?;
-            results.push(tried(role, &loaded, &name, &jobs, options.seed));
+            let jobs = traffic::workload(role, options)?;
+            let (trial, run) = tried(role, &loaded, &name, &jobs, options.seed);
+            if options.picture.is_some() {
+                panels.push(picture::Panel::of(&trial, &run, &jobs));
+            }
+            results.push(trial);
         }
+    }
+    if let Some(path) = &options.picture {
+        draw(path, &panels)?;
     }
     if options.json {
         print_json(&results)?;
@@ -71,6 +80,13 @@ pub(crate) fn simulate(options: &Simulate) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+fn draw(path: &Path, panels: &[picture::Panel]) -> Result<(), Stop> {
+    picture::draw(path, panels).map_err(|error| {
+        let what = format!("{} cannot be drawn: {error}", path.display());
+        Stop::failed(Failure::new(what, "choose a file that can be written, such as simulation.svg"))
+    })
+}
+
 /// The roles that are asked for.
 fn chosen<'a>(loaded: &'a Loaded, role: Option<&str>, name: &str) -> Result<Vec<&'a RoleConfig>, Stop> {
     let roles: Vec<_> =
@@ -83,46 +99,7 @@ fn chosen<'a>(loaded: &'a Loaded, role: Option<&str>, name: &str) -> Result<Vec<
     Ok(roles)
 }
 
-/// The jobs that a role gets: the same for every configuration that says the same of them.
-fn workload(role: &RoleConfig, options: &Simulate) -> Result<Workload, Stop> {
-    let mean = role.processing.as_secs_f64();
-    let service = Service { mean, variation: role.stddev.as_secs_f64() / mean };
-    if let Some(path) = &options.trace {
-        let counts = read(path)?;
-        let counted = counts.arrivals.iter().map(|&count| f64::from(count)).sum::<f64>();
-        let own = counted * mean / (counts.bin * counts.arrivals.len() as f64);
-        return Ok(counts.workload(options.load.unwrap_or(own), service, options.seed));
-    }
-    let length = options.hours * 3600.0;
-    let rate = options.load.unwrap_or(1.0) / mean;
-    let highest = rate * options.shape.highest();
-    Ok(Workload::poisson(length, highest, |at| rate * options.shape.at(at), service, options.seed))
-}
-
-impl Shape {
-    /// What the mean rate is multiplied with, so many seconds from the start.
-    fn at(self, seconds: f64) -> f64 {
-        match self {
-            Self::Constant => 1.0,
-            Self::Sine => 1.0 - 0.8 * (TAU * seconds / 86_400.0).cos(),
-            Self::Square if seconds % 3600.0 < 1800.0 => 0.5,
-            Self::Square => 1.5,
-            Self::Spikes if seconds % 3600.0 >= 3300.0 => 6.5,
-            Self::Spikes => 0.5,
-        }
-    }
-
-    fn highest(self) -> f64 {
-        match self {
-            Self::Constant => 1.0,
-            Self::Sine => 1.8,
-            Self::Square => 1.5,
-            Self::Spikes => 6.5,
-        }
-    }
-}
-
-fn tried(role: &RoleConfig, loaded: &Loaded, name: &str, jobs: &Workload, seed: u64) -> Trial {
+fn tried(role: &RoleConfig, loaded: &Loaded, name: &str, jobs: &Workload, seed: u64) -> (Trial, Run) {
     let boot = role.boot.as_secs_f64();
     let platform = Platform {
         concurrency: role.concurrency.get(),
@@ -136,7 +113,7 @@ fn tried(role: &RoleConfig, loaded: &Loaded, name: &str, jobs: &Workload, seed: 
     let run = run(jobs, &platform, &watch, &mut scaler, role.limits.minimum, seed);
     let deadline = role.deadline.as_secs_f64();
     let score: Score = run.score(jobs, deadline, 0.0);
-    Trial {
+    let trial = Trial {
         config: name.to_owned(),
         role: role.role.to_string(),
         policy: role.policy.name(),
@@ -153,7 +130,8 @@ fn tried(role: &RoleConfig, loaded: &Loaded, name: &str, jobs: &Workload, seed: 
         most_workers: run.points.iter().map(|point| point.workers).max().unwrap_or(0),
         cost: role.price.map(|price| price * score.paid / 3600.0),
         workers: columns(&run, jobs.length),
-    }
+    };
+    (trial, run)
 }
 
 /// How many columns the picture has.
@@ -200,82 +178,4 @@ fn write(out: &mut dyn io::Write, result: &Trial, compared: bool) -> io::Result<
         100.0 * result.used
     )?;
     writeln!(out, "  changes     {}; {} jobs begun anew after a kill", result.changes, result.killed)
-}
-
-/// A trace: `seconds,arrivals` for each of equally long times.
-fn read(path: &Path) -> Result<Counts, Stop> {
-    const FORM: &str =
-        "a trace is a line of headings, then `seconds,arrivals` for each of equally long times";
-    let wrong = |what: String| Stop::config(Failure::new(what, FORM));
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| wrong(format!("{} cannot be read: {error}", path.display())))?;
-    let mut lines = Vec::new();
-    for (index, line) in text.lines().enumerate().skip(1) {
-        let mut fields = line.split(',').map(str::trim);
-        let seconds = fields.next().and_then(|field| field.parse::<f64>().ok());
-        let arrivals = fields.next().and_then(|field| field.parse::<u32>().ok());
-        match (seconds, arrivals) {
-            (Some(seconds), Some(arrivals)) => lines.push((seconds, arrivals)),
-            _ => return Err(wrong(format!("{}:{}: `{line}` is not understood", path.display(), index + 1))),
-        }
-    }
-    let bin = match lines.as_slice() {
-        [first, second, ..] if second.0 > first.0 => second.0 - first.0,
-        _ => return Err(wrong(format!("{} has fewer than two times in order", path.display()))),
-    };
-    for (index, pair) in lines.windows(2).enumerate() {
-        if (pair[1].0 - pair[0].0 - bin).abs() > 1e-6 * bin {
-            return Err(wrong(format!(
-                "{}:{}: not {bin} s after the line before",
-                path.display(),
-                index + 3
-            )));
-        }
-    }
-    let arrivals: Vec<u32> = lines.into_iter().map(|(_, arrivals)| arrivals).collect();
-    if arrivals.iter().all(|&count| count == 0) {
-        return Err(wrong(format!("nothing arrives in {}", path.display())));
-    }
-    Ok(Counts { bin, arrivals })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn trace(text: &str) -> Result<Counts, Stop> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("trace.csv");
-        std::fs::write(&path, text).unwrap();
-        read(&path)
-    }
-
-    #[test]
-    fn a_trace_is_read() {
-        let counts = trace("t,n\n0,3\n60, 0\n120,5\n").unwrap();
-        assert_eq!(counts, Counts { bin: 60.0, arrivals: vec![3, 0, 5] });
-    }
-
-    #[test]
-    fn what_is_no_trace_is_refused() {
-        for text in [
-            "",
-            "t,n\n0,3\n",
-            "t,n\n0,3\n60,x\n",
-            "t,n\n0,3\n60,1\n90,1\n",
-            "t,n\n60,3\n0,1\n",
-            "t,n\n0,0\n60,0\n",
-        ] {
-            assert!(trace(text).is_err(), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn every_shape_has_the_mean_that_is_asked_for() {
-        for shape in [Shape::Constant, Shape::Sine, Shape::Square, Shape::Spikes] {
-            let mean = (0..86_400).map(|second| shape.at(f64::from(second))).sum::<f64>() / 86_400.0;
-            assert!((mean - 1.0).abs() < 1e-3, "{shape:?} {mean}");
-            assert!((0..86_400).all(|second| shape.at(f64::from(second)) <= shape.highest()));
-        }
-    }
 }
