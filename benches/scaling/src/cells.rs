@@ -1,95 +1,195 @@
-//! What is tried: traffic, deadline, spread of service times.
-
-use std::path::Path;
+//! What is tried: traffic, load, deadline, spread of service times.
 
 use anyhow::Result;
 use guv_model::Clairvoyant;
 use guv_model::simulation::{Counts, Platform, Service, Watch, Workload};
 
-use crate::traces;
+use crate::traces::Traces;
 
 /// Seconds at the start that do not count: by then every policy has found its way.
-pub(crate) const UNSCORED: f64 = 1800.0;
+const UNSCORED: f64 = 1800.0;
 /// The shortest boot and stop, seconds.
 const START: f64 = 55.0;
+/// The days on which settings are chosen; they are in no scenario.
+const REHEARSAL: [usize; 4] = [4, 19, 33, 47];
 
-/// One scenario, run with several seeds.
+/// Where the jobs come from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Traffic {
+    /// A web server's busiest day, by the second.
+    Busiest,
+    /// Six other days of it, from both months and all days of the week.
+    OtherDays,
+    /// Little, and five minutes of much every two hours.
+    Spikes,
+    /// An hour of requests to a language model, with its own service times.
+    Bursts,
+}
+
+/// A scenario before its jobs are drawn.
+#[derive(Clone, Debug)]
+pub(crate) struct Scenario {
+    pub(crate) traffic: Traffic,
+    load: f64,
+    service: Service,
+    deadline: f64,
+    interval: f64,
+    seeds: u64,
+}
+
+/// A scenario with its jobs.
 pub(crate) struct Cell {
-    pub(crate) name: String,
     pub(crate) deadline: f64,
     pub(crate) service: Service,
     pub(crate) minimum: u32,
     pub(crate) initial: u32,
     pub(crate) platform: Platform,
     pub(crate) watch: Watch,
+    /// Jobs that arrive earlier do not count, seconds.
+    pub(crate) from: f64,
     pub(crate) runs: Vec<Run>,
+    /// Jobs to choose settings on.
+    pub(crate) rehearsal: Vec<Run>,
 }
 
 /// A workload, and what a clairvoyant would pay for it.
 pub(crate) struct Run {
     pub(crate) seed: u64,
     pub(crate) workload: Workload,
+    /// For all jobs in time; infinite where nobody asks.
     pub(crate) bound: f64,
 }
 
 /// The standard grid: the busiest day at two loads and two deadlines, with even and uneven jobs; other days; bursts.
-pub(crate) fn standard(data: &Path, seeds: u64) -> Result<Vec<Cell>> {
-    let busiest = traces::nasa_busiest(data)?;
-    let even = Service { mean: 10.0, variation: 0.5 };
+pub(crate) fn standard(seeds: u64) -> Vec<Scenario> {
+    let even = |traffic, load, deadline, seeds| Scenario {
+        traffic,
+        load,
+        service: Service { mean: 10.0, variation: 0.5 },
+        deadline,
+        interval: 30.0,
+        seeds,
+    };
     let uneven = Service { mean: 10.0, variation: 1.5 };
-    let mut cells = vec![
-        of_counts("13 July, load 8, D 60", &[&busiest], 8.0, even, 60.0, seeds),
-        of_counts("13 July, load 8, D 180", &[&busiest], 8.0, even, 180.0, seeds),
-        of_counts("13 July, load 8, D 60, CV 1.5", &[&busiest], 8.0, uneven, 60.0, seeds),
-        of_counts("13 July, load 0.3, D 60", &[&busiest], 0.3, even, 60.0, seeds),
-    ];
-    let days = traces::nasa_days(data)?;
-    // From both months, on all days of the week; without the days on which constants were chosen (4, 19, 33 and 47).
-    let others: Vec<&Counts> = days.iter().skip(5).step_by(9).collect();
-    cells.push(of_counts("other days, load 8, D 60", &others, 8.0, even, 60.0, 1));
-    cells.push(of_counts("other days, load 8, D 180", &others, 8.0, even, 180.0, 1));
-    cells.push(of_counts("other days, load 0.3, D 60", &others, 0.3, even, 60.0, 1));
-    cells.push(bursts(traces::azure_llm(data)?, seeds));
-    Ok(cells)
+    vec![
+        even(Traffic::Busiest, 8.0, 60.0, seeds),
+        even(Traffic::Busiest, 8.0, 180.0, seeds),
+        Scenario { service: uneven, ..even(Traffic::Busiest, 8.0, 60.0, seeds) },
+        even(Traffic::Busiest, 0.3, 60.0, seeds),
+        even(Traffic::OtherDays, 8.0, 60.0, 1),
+        even(Traffic::OtherDays, 8.0, 180.0, 1),
+        even(Traffic::OtherDays, 0.3, 60.0, 1),
+        even(Traffic::Spikes, 8.0, 60.0, seeds),
+        even(Traffic::Bursts, 0.0, 60.0, seeds),
+        Scenario { interval: 1.0, ..even(Traffic::Bursts, 0.0, 60.0, seeds) },
+    ]
 }
 
-fn of_counts(name: &str, counts: &[&Counts], load: f64, service: Service, deadline: f64, seeds: u64) -> Cell {
-    let runs = counts.iter().flat_map(|counts| (0..seeds).map(move |seed| (counts, seed)));
-    let runs = runs.map(|(counts, seed)| Run::new(counts.workload(load, service, seed), deadline, seed));
-    Cell {
-        name: name.to_owned(),
-        deadline,
-        service,
-        minimum: u32::from(load >= 1.0),
-        initial: (load * 1.3).ceil() as u32,
-        // Where jobs may outlast the grace of a platform, it is one that stops idle workers first.
-        platform: Platform { idle_first: service.variation > 1.0, ..Platform::default() },
-        watch: Watch::default(),
-        runs: runs.collect(),
+/// The full grid: every combination of load, service time, spread and deadline, on three kinds of traffic.
+pub(crate) fn full(seeds: u64) -> Vec<Scenario> {
+    let mut all = Vec::new();
+    for traffic in [Traffic::Busiest, Traffic::OtherDays, Traffic::Spikes] {
+        for load in [0.3, 2.0, 8.0, 30.0] {
+            for mean in [1.0, 10.0, 60.0] {
+                for variation in [0.5, 1.5] {
+                    for factor in [3.0, 6.0, 18.0] {
+                        let seeds = if traffic == Traffic::OtherDays { 1 } else { seeds };
+                        let service = Service { mean, variation };
+                        let deadline = factor * mean;
+                        all.push(Scenario { traffic, load, service, deadline, interval: 30.0, seeds });
+                    }
+                }
+            }
+        }
+    }
+    all.extend(standard(seeds).into_iter().filter(|scenario| scenario.traffic == Traffic::Bursts));
+    all
+}
+
+impl Scenario {
+    pub(crate) fn name(&self) -> String {
+        let Self { load, service, deadline, .. } = self;
+        let traffic = match self.traffic {
+            Traffic::Busiest => "13 July",
+            Traffic::OtherDays => "other days",
+            Traffic::Spikes => "spikes",
+            Traffic::Bursts if self.interval < 30.0 => {
+                return format!("language model × 3, D {deadline}, looked at every {} s", self.interval);
+            }
+            Traffic::Bursts => return format!("language model × 3, D {deadline}"),
+        };
+        let mut name = format!("{traffic}, load {load}, D {deadline}");
+        if service.mean != 10.0 {
+            name = format!("{name}, S {}", service.mean);
+        }
+        if service.variation != 0.5 {
+            name = format!("{name}, CV {}", service.variation);
+        }
+        name
+    }
+
+    /// Draws the jobs.
+    pub(crate) fn cell(&self, traces: &Traces) -> Result<Cell> {
+        let Self { load, deadline, seeds, .. } = *self;
+        let drawn = |counts: &Counts, seed| (seed, counts.workload(load, self.service, seed));
+        let each_seed = |counts: &Counts| (0..seeds).map(|seed| drawn(counts, seed)).collect();
+        let days = traces.days()?;
+        let workloads: Vec<(u64, Workload)> = match self.traffic {
+            Traffic::Busiest => each_seed(&traces.busiest()?),
+            Traffic::OtherDays => days.iter().skip(5).step_by(9).map(|day| drawn(day, 0)).collect(),
+            Traffic::Spikes => each_seed(&spikes()),
+            Traffic::Bursts => {
+                let workload = traces.language_model()?;
+                (0..seeds).map(|seed| (seed, workload.clone())).collect()
+            }
+        };
+        let bursts = self.traffic == Traffic::Bursts;
+        let service = if bursts { spread(&workloads[0].1) } else { self.service };
+        // There is one hour of the language model only: settings are chosen on days of the web server at as high a load.
+        let of_model = |workload: &Workload| workload.len() as f64 * service.mean / workload.length;
+        let load = if bursts { of_model(&workloads[0].1) } else { load };
+        // That hour is too short to leave half of it out.
+        let from = if bursts { 0.0 } else { UNSCORED };
+        let rehearsal = REHEARSAL.iter().map(|&day| days[day].workload(load, service, 100));
+        Ok(Cell {
+            deadline,
+            service,
+            minimum: u32::from(load >= 1.0),
+            initial: (load * 1.3).ceil() as u32,
+            // Where jobs may outlast the grace of a platform, it is one that stops idle workers first.
+            platform: Platform { idle_first: service.variation > 1.0, ..Platform::default() },
+            watch: Watch {
+                interval: self.interval,
+                staleness: Watch::default().staleness.min(self.interval / 2.0),
+                ..Watch::default()
+            },
+            from,
+            runs: workloads
+                .into_iter()
+                .map(|(seed, workload)| Run::bounded(workload, deadline, from, seed))
+                .collect(),
+            rehearsal: rehearsal.map(|workload| Run { seed: 100, workload, bound: f64::INFINITY }).collect(),
+        })
     }
 }
 
-fn bursts(workload: Workload, seeds: u64) -> Cell {
-    let deadline = 60.0;
-    let jobs = workload.services.len() as f64;
+/// Twelve hours of ten a minute, but for the last five minutes of every second hour: then nineteen times as much.
+fn spikes() -> Counts {
+    let minutes = (0..720).map(|minute| if minute % 120 >= 115 { 190 } else { 10 });
+    Counts { bin: 60.0, arrivals: minutes.collect() }
+}
+
+/// Mean and spread of the services of a workload.
+fn spread(workload: &Workload) -> Service {
+    let jobs = workload.len() as f64;
     let mean = workload.services.iter().sum::<f64>() / jobs;
     let variance = workload.services.iter().map(|service| (service - mean).powi(2)).sum::<f64>() / jobs;
-    let runs = (0..seeds).map(|seed| Run::new(workload.clone(), deadline, seed)).collect();
-    Cell {
-        name: "Azure LLM code × 3, D 60".to_owned(),
-        deadline,
-        service: Service { mean, variation: variance.sqrt() / mean },
-        minimum: 1,
-        initial: 20,
-        platform: Platform::default(),
-        watch: Watch::default(),
-        runs,
-    }
+    Service { mean, variation: variance.sqrt() / mean }
 }
 
 impl Run {
-    fn new(workload: Workload, deadline: f64, seed: u64) -> Self {
-        let clairvoyant = Clairvoyant { deadline, concurrency: 1, start: START, from: UNSCORED };
+    fn bounded(workload: Workload, deadline: f64, from: f64, seed: u64) -> Self {
+        let clairvoyant = Clairvoyant { deadline, concurrency: 1, start: START, from };
         let bound = clairvoyant.integer_bound(&workload);
         Self { seed, workload, bound }
     }

@@ -3,23 +3,35 @@
 mod cells;
 mod contenders;
 mod peers;
+mod picture;
 mod prototype;
 mod report;
 mod traces;
 
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use guv_model::simulation::simulate;
 
-use cells::{Cell, UNSCORED};
-use contenders::Contender;
+use cells::{Cell, Run, Scenario};
+use contenders::{Contender, STANDARD};
 use report::{Line, Table};
+use traces::Traces;
+
+/// The promise: this share of the jobs that can be done in time is.
+const PROMISE: f64 = 0.99;
 
 /// Scaling policies side by side, simulated on real traffic
 #[derive(Parser)]
+#[command(after_help = "\
+Examples:
+  cargo run --release -p guv-bench
+  cargo run --release -p guv-bench -- --out docs/scaling-benchmark.md
+  cargo run --release -p guv-bench -- --full --seeds 10 --results full.jsonl   # hours; goes on where it was stopped")]
 struct Arguments {
     /// Where the traces are
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../data"))]
@@ -27,55 +39,106 @@ struct Arguments {
     /// How often each scenario is drawn anew
     #[arg(long, default_value_t = 3)]
     seeds: u64,
-    /// Write the tables to this file, as Markdown
+    /// Every combination of load, service time, spread and deadline
     #[arg(long)]
+    full: bool,
+    /// Only scenarios with this in their name
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Keep results in this file, and take those that are there for done
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
+    /// Replace what stands behind the line `<!-- tables -->` of this file, and draw pictures in a folder of its name
+    #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let begun = Instant::now();
-    let mut text = String::new();
-    for cell in cells::standard(&arguments.data, arguments.seeds)? {
-        let mut lines = Vec::new();
-        for contender in Contender::STANDARD {
-            lines.push(line(&cell, contender)?);
+    let traces = Traces(arguments.data.clone());
+    let scenarios =
+        if arguments.full { cells::full(arguments.seeds) } else { cells::standard(arguments.seeds) };
+    let known = known(arguments.results.as_deref())?;
+    let mut tables = Vec::new();
+    for scenario in scenarios {
+        let name = scenario.name();
+        if arguments.only.as_ref().is_some_and(|only| !name.contains(only)) {
+            continue;
         }
-        lines.push(best_constant(&cell)?);
-        let table = Table { cell: &cell.name, runs: cell.runs.len(), lines }.to_string();
+        let table = match known.iter().find(|table| table.scenario == name) {
+            Some(table) => table.clone(),
+            None => {
+                let table = tried(&scenario, &traces)?;
+                keep(arguments.results.as_deref(), &table)?;
+                table
+            }
+        };
         println!("{table}");
-        text.push_str(&table);
-        text.push('\n');
+        tables.push(table);
     }
     eprintln!("{:.0} s", begun.elapsed().as_secs_f64());
     match arguments.out {
-        Some(path) => std::fs::write(&path, text).with_context(|| format!("writing {}", path.display())),
+        Some(path) => report::write(&path, &tables),
         None => Ok(()),
     }
 }
 
-/// A contender's results over all runs of a scenario.
-fn line(cell: &Cell, contender: Contender) -> Result<Line> {
+/// Everybody's results in a scenario.
+fn tried(scenario: &Scenario, traces: &Traces) -> Result<Table> {
+    let cell = scenario.cell(traces)?;
+    let mut lines = Vec::new();
+    for contender in STANDARD {
+        lines.push(line(&cell, &cell.runs, contender)?);
+    }
+    for settings in contenders::tunable() {
+        let mut line = line(&cell, &cell.runs, rehearsed(&cell, &settings)?)?;
+        line.name.push_str(", chosen on other days");
+        lines.push(line);
+    }
+    Ok(Table { scenario: scenario.name(), runs: cell.runs.len(), lines })
+}
+
+/// The setting that keeps the promise on other days for the least money; if none does, the one that comes nearest.
+fn rehearsed(cell: &Cell, settings: &[Contender]) -> Result<Contender> {
+    let mut tried = Vec::new();
+    for &setting in settings {
+        let line = line(cell, &cell.rehearsal, setting)?;
+        tried.push((line.hit_rate().min(PROMISE), -line.paid, setting));
+    }
+    let best =
+        tried.into_iter().max_by(|one, other| one.0.total_cmp(&other.0).then(one.1.total_cmp(&other.1)));
+    best.map(|(_, _, setting)| setting).context("no setting to choose from")
+}
+
+/// A contender's results over some runs.
+fn line(cell: &Cell, runs: &[Run], contender: Contender) -> Result<Line> {
     let watch = contender.watch(cell);
-    let initial = if let Contender::Constant { workers } = contender { workers } else { cell.initial };
     let mut line = Line::new(contender.name());
-    for run in &cell.runs {
+    for run in runs {
         let mut scaler = contender.scaler(cell)?;
+        let initial = contender.initial(cell);
         let outcome = simulate(&run.workload, &cell.platform, &watch, scaler.as_mut(), initial, run.seed);
-        let score = outcome.score(&run.workload, cell.deadline, UNSCORED);
+        let score = outcome.score(&run.workload, cell.deadline, cell.from);
         line.add(&score, run.bound, &outcome, run.workload.length);
     }
     Ok(line)
 }
 
-/// The smallest constant number of workers that keeps the promise: nobody can know it before.
-fn best_constant(cell: &Cell) -> Result<Line> {
-    let mut workers = 1;
-    loop {
-        let line = line(cell, Contender::Constant { workers })?;
-        if line.hit_rate() >= 0.99 || workers >= 500 {
-            return Ok(line);
-        }
-        workers += 1;
+/// The results that are there.
+fn known(path: Option<&Path>) -> Result<Vec<Table>> {
+    let Some(path) = path.filter(|path| path.exists()) else { return Ok(Vec::new()) };
+    let mut tables = Vec::new();
+    for (index, line) in BufReader::new(File::open(path)?).lines().enumerate() {
+        let table = serde_json::from_str(&line?)
+            .with_context(|| format!("{}:{}: not a result of this program", path.display(), index + 1))?;
+        tables.push(table);
     }
+    Ok(tables)
+}
+
+fn keep(path: Option<&Path>, table: &Table) -> Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    writeln!(file, "{}", serde_json::to_string(table)?).with_context(|| format!("writing {}", path.display()))
 }

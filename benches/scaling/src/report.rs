@@ -1,23 +1,40 @@
 //! What came out, as Markdown.
 
 use std::fmt;
+use std::fs;
+use std::path::Path;
 
+use anyhow::{Context, Result};
 use guv_model::simulation::{Outcome, Score};
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+use serde::{Deserialize, Serialize};
+
+use crate::picture;
+
+/// Behind this line a report is written anew.
+const TABLES: &str = "<!-- tables -->";
+/// How often runs are drawn anew for an interval of confidence.
+const RESAMPLED: usize = 2000;
 
 /// One scenario.
-pub(crate) struct Table<'a> {
-    pub(crate) cell: &'a str,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Table {
+    pub(crate) scenario: String,
     pub(crate) runs: usize,
     pub(crate) lines: Vec<Line>,
 }
 
 /// One contender's results.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Line {
-    name: String,
+    pub(crate) name: String,
     /// Share of hits among the jobs that any worker could have finished in time, of each run.
     hits: Vec<f64>,
     /// Paid ÷ bound, of each run.
     costs: Vec<f64>,
+    /// Worker-seconds paid, all runs.
+    pub(crate) paid: f64,
     worst: f64,
     used: Vec<f64>,
     killed: u64,
@@ -32,6 +49,7 @@ impl Line {
             name,
             hits: none(),
             costs: none(),
+            paid: 0.0,
             worst: 1.0,
             used: none(),
             killed: 0,
@@ -44,6 +62,7 @@ impl Line {
         let feasible = score.jobs - score.hopeless;
         self.hits.push(score.hits as f64 / feasible.max(1) as f64);
         self.costs.push(score.paid / bound);
+        self.paid += score.paid;
         self.worst = self.worst.min(score.worst);
         self.used.push(score.utilisation(1));
         self.killed += outcome.killed;
@@ -54,22 +73,52 @@ impl Line {
     pub(crate) fn hit_rate(&self) -> f64 {
         mean(&self.hits)
     }
+
+    pub(crate) fn cost(&self) -> f64 {
+        mean(&self.costs)
+    }
 }
 
-impl fmt::Display for Table<'_> {
+/// Writes the tables of a report, and a picture of each.
+pub(crate) fn write(path: &Path, tables: &[Table]) -> Result<()> {
+    let before = fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let (kept, _) =
+        before.split_once(TABLES).with_context(|| format!("{} has no line {TABLES}", path.display()))?;
+    let folder = path.with_extension("");
+    fs::create_dir_all(&folder)?;
+    let name = folder.file_name().context("a file has a name")?.to_string_lossy().into_owned();
+    let mut text = format!("{kept}{TABLES}\n");
+    for table in tables {
+        let slug: String = table
+            .scenario
+            .chars()
+            .filter(|c| !",×".contains(*c))
+            .map(|c| if c == ' ' { '-' } else { c })
+            .collect();
+        let file = format!("{}.svg", slug.to_lowercase().replace("--", "-"));
+        picture::draw(&folder.join(&file), table)?;
+        text.push_str(&format!("\n{table}\n![late jobs and cost, {}]({name}/{file})\n", table.scenario));
+    }
+    fs::write(path, text).with_context(|| format!("writing {}", path.display()))
+}
+
+impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "### {} ({} runs)\n", self.cell, self.runs)?;
+        writeln!(f, "### {} ({} runs)\n", self.scenario, self.runs)?;
         writeln!(f, "| | in time, % | paid ÷ bound | worst 10 min, % | used, % | changes/h | killed |")?;
         writeln!(f, "|---|---:|---:|---:|---:|---:|---:|")?;
         for line in &self.lines {
+            let (hits, costs) = (interval(&line.hits), interval(&line.costs));
             writeln!(
                 f,
-                "| {} | {:.2} ± {:.2} | {:.3} ± {:.3} | {:.1} | {:.0} | {:.1} | {} |",
+                "| {} | {:.2} ({:.2}–{:.2}) | {:.3} ({:.3}–{:.3}) | {:.1} | {:.0} | {:.1} | {} |",
                 line.name,
                 100.0 * line.hit_rate(),
-                100.0 * deviation(&line.hits),
-                mean(&line.costs),
-                deviation(&line.costs),
+                100.0 * hits.0,
+                100.0 * hits.1,
+                line.cost(),
+                costs.0,
+                costs.1,
                 100.0 * line.worst,
                 100.0 * mean(&line.used),
                 line.operations / line.hours,
@@ -84,9 +133,16 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// The standard deviation of the runs.
-fn deviation(values: &[f64]) -> f64 {
-    let mean = mean(values);
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (squares / (values.len().max(2) - 1) as f64).sqrt()
+/// Between which the mean lies with 95 % confidence: a bootstrap over the runs. All lines draw the same runs, so that their
+/// intervals can be compared.
+fn interval(values: &[f64]) -> (f64, f64) {
+    let mut random = Pcg64Mcg::seed_from_u64(1);
+    let mut means: Vec<f64> = (0..RESAMPLED)
+        .map(|_| {
+            let drawn = (0..values.len()).map(|_| values[random.random_range(0..values.len())]);
+            drawn.fold(0.0, |sum, value| sum + value) / values.len() as f64
+        })
+        .collect();
+    means.sort_by(f64::total_cmp);
+    (means[RESAMPLED / 40], means[RESAMPLED - 1 - RESAMPLED / 40])
 }
