@@ -1,19 +1,20 @@
 //! A network that is rewired while its RabbitMQ is stopped and started again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use e2e::{Network, OwnRabbitMq, Programs};
 use futures_util::StreamExt;
-use msgflo_core::{Client, InportOptions, Message, Participant, Port, Transport};
+use msgflo_core::{Client, InportOptions, Participant, Port, Transport};
 use msgflo_transports::Amqp;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::editor::Editor;
+use crate::numbers::{self, END};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 const GRAPH: &str = "source(live/Any) OUT -> IN kept(live/Any)\nother(live/Any)\n";
@@ -23,8 +24,6 @@ const PER_SECOND: u32 = 500;
 const SPAN: Duration = Duration::from_secs(2);
 /// Rewires before the broker is stopped, and after it is back.
 const REWIRES: usize = 10;
-/// The number of the last message, after which nothing comes.
-const END: u64 = u64::MAX;
 
 async fn play(client: &dyn Client) {
     client.create_outport(&"source.OUT".into()).await.expect("the exchange is made");
@@ -42,26 +41,6 @@ async fn play(client: &dyn Client) {
         }
         client.announce(&participant).await.expect("it is announced");
     }
-}
-
-/// Sends numbers until `stop`, each once; those that the broker has confirmed.
-fn send(client: Arc<dyn Client>, stop: Arc<AtomicBool>) -> JoinHandle<BTreeSet<u64>> {
-    tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(Duration::from_secs(1) / PER_SECOND);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let (mut number, mut confirmed) = (0, BTreeSet::new());
-        while !stop.load(Ordering::SeqCst) {
-            ticks.tick().await;
-            let message = Message::json(&number).expect("it is JSON");
-            // What was not confirmed may have come or not. It is not sent once more: the number would be there twice.
-            if client.send(&"source.OUT".into(), message).await.is_ok() {
-                confirmed.insert(number);
-            }
-            number += 1;
-        }
-        client.send(&"source.OUT".into(), Message::json(&END).expect("it is JSON")).await.expect("the last");
-        confirmed
-    })
 }
 
 /// How often each number came, and how often of that as a redelivery.
@@ -108,7 +87,7 @@ async fn a_restart_of_the_broker_loses_nothing() {
 
     let came = collect(receiver.clone()).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let sent = send(sender.clone(), stop.clone());
+    let sent = numbers::send(sender.clone(), PER_SECOND, stop.clone());
     let mut editor = Editor::connect(&network).await;
     rewire(&mut editor).await;
     tokio::time::sleep(SPAN).await;
@@ -136,14 +115,15 @@ async fn a_restart_of_the_broker_loses_nothing() {
     network.wait_until_bound();
     stop.store(true, Ordering::SeqCst);
 
-    let confirmed = timeout(PATIENCE, sent).await.expect("it stops").expect("it did well");
+    let (sent, confirmed) = timeout(PATIENCE, sent).await.expect("it stops").expect("it did well");
     let came = timeout(PATIENCE, came).await.expect("all come").expect("it did well");
     let lost: Vec<_> = confirmed.iter().filter(|number| !came.contains_key(number)).collect();
     assert!(lost.is_empty(), "{} confirmed messages were lost: {lost:?}", lost.len());
     let unflagged: Vec<_> = came.iter().filter(|(_, (times, again))| times - again > 1).collect();
     assert!(unflagged.is_empty(), "repeats without the flag: {unflagged:?}");
     let repeated = came.values().filter(|(times, _)| *times > 1).count();
-    eprintln!("{} confirmed, {} came, {repeated} of them more than once", confirmed.len(), came.len() - 1);
+    let came = came.len() - 1;
+    eprintln!("{sent} sent, {} confirmed, {came} came, {repeated} of them more than once", confirmed.len());
     receiver.close().await.expect("the participants leave");
     sender.close().await.expect("the participants leave");
     assert!(network.stop().success());

@@ -1,16 +1,19 @@
 //! A network that is rewired while a thousand messages a second flow through it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use e2e::{Network, Programs, virtual_host};
 use futures_util::StreamExt;
-use msgflo_core::{Client, InportOptions, Message, Participant, Port, Transport};
+use msgflo_core::{Client, InportOptions, Participant, Port, Transport};
 use msgflo_transports::Amqp;
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::editor::Editor;
+use crate::numbers::{self, END};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const REWIRES: usize = 200;
@@ -77,25 +80,11 @@ async fn edges_that_stay_deliver_every_message_once_and_in_order() {
     }
     network.wait_until_bound();
 
-    let total = u64::MAX;
-    let kept = collect(&*client, "kept.IN", total).await;
-    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
-    let sender = Amqp.client(&url).await.expect("the broker is there");
-    let sending = tokio::spawn(async move {
-        let mut ticks = tokio::time::interval(Duration::from_secs(1) / PER_SECOND);
-        let mut number = 0_u64;
-        while stopped.try_recv().is_err() {
-            ticks.tick().await;
-            let message = Message::json(&number).expect("it is JSON");
-            sender.send(&"source.OUT".into(), message).await.expect("the message is confirmed");
-            number += 1;
-        }
-        sender
-            .send(&"source.OUT".into(), Message::json(&total).expect("it is JSON"))
-            .await
-            .expect("and the last");
-        number
-    });
+    let kept = collect(&*client, "kept.IN", END).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let begun = Instant::now();
+    let sending =
+        numbers::send(Amqp.client(&url).await.expect("the broker is there"), PER_SECOND, stop.clone());
 
     let mut editor = Editor::connect(&network).await;
     let seed = fastrand::u64(..);
@@ -133,10 +122,12 @@ async fn edges_that_stay_deliver_every_message_once_and_in_order() {
         slowest = slowest.max(asked.elapsed());
     }
     network.wait_until_bound();
-    stop.send(()).expect("it is still sending");
-    let sent = timeout(PATIENCE, sending).await.expect("it stops").expect("it did well");
+    stop.store(true, Ordering::SeqCst);
+    let span = begun.elapsed();
+    let (sent, confirmed) = timeout(PATIENCE, sending).await.expect("it stops").expect("it did well");
+    assert_eq!(confirmed.len() as u64, sent, "the broker was there all the time");
     let mut numbers = timeout(PATIENCE, kept).await.expect("all come").expect("it did well");
-    assert_eq!(numbers.pop(), Some(total));
+    assert_eq!(numbers.pop(), Some(END));
     let expected: Vec<u64> = (0..sent).collect();
     assert!(
         numbers == expected,
@@ -144,7 +135,10 @@ async fn edges_that_stay_deliver_every_message_once_and_in_order() {
         sent,
         numbers.len()
     );
-    eprintln!("{sent} messages, {REWIRES} rewires, the slowest acknowledged after {slowest:?}");
+    let rate = sent as f64 / span.as_secs_f64();
+    eprintln!(
+        "{sent} messages, {rate:.0} a second, {REWIRES} rewires, the slowest acknowledged after {slowest:?}"
+    );
     client.close().await.expect("the participants leave");
     assert!(network.stop().success());
 }

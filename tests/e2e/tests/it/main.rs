@@ -10,6 +10,7 @@ mod hackerspace;
 mod live_editing;
 mod mqtt;
 mod mqtt_encrypted;
+mod numbers;
 mod participants;
 mod polyglot;
 mod protocol;
