@@ -11,9 +11,6 @@ use serde_json::Value;
 use super::expectation::Expectation;
 use crate::outcome::{Failure, Stop};
 
-/// How long a case may take, unless it or its suite says otherwise. The format's default.
-const TIMEOUT: Duration = Duration::from_secs(2);
-
 /// A suite that can be run.
 #[derive(Debug)]
 pub(super) struct Suite {
@@ -87,8 +84,9 @@ fn object<T: DeserializeOwned>(what: &str, value: Value) -> Result<T, String> {
     serde_json::from_value(value).map_err(|error| format!("{what}: {error}"))
 }
 
-/// The suites of a file, or of every `.yaml` and `.yml` file of a folder.
-pub(super) fn load(path: &Path) -> Result<Vec<Suite>, Stop> {
+/// The suites of a file, or of every `.yaml` and `.yml` file of a folder. A case may take `timeout`, unless it or its suite says
+/// otherwise.
+pub(super) fn load(path: &Path, timeout: Duration) -> Result<Vec<Suite>, Stop> {
     let unreadable = |error: std::io::Error| {
         Stop::config(
             Failure::new(format!("{} cannot be read: {error}", path.display()))
@@ -97,7 +95,7 @@ pub(super) fn load(path: &Path) -> Result<Vec<Suite>, Stop> {
     };
     if !path.is_dir() {
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        return parse(&text, &path.display().to_string());
+        return parse(&text, &path.display().to_string(), timeout);
     }
     let mut files: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(path).map_err(unreadable)? {
@@ -109,13 +107,13 @@ pub(super) fn load(path: &Path) -> Result<Vec<Suite>, Stop> {
     files.sort();
     let mut suites = Vec::new();
     for file in files {
-        suites.extend(load(&file)?);
+        suites.extend(load(&file, timeout)?);
     }
     Ok(suites)
 }
 
 /// The suites of a text, called `path` in errors: of several documents, and of lists of suites.
-fn parse(text: &str, path: &str) -> Result<Vec<Suite>, Stop> {
+fn parse(text: &str, path: &str, timeout: Duration) -> Result<Vec<Suite>, Stop> {
     let wrong = |reason: String| {
         Stop::config(
             Failure::new(format!("{path} is no suite of fbp-spec: {reason}"))
@@ -126,16 +124,17 @@ fn parse(text: &str, path: &str) -> Result<Vec<Suite>, Stop> {
         serde_saphyr::from_multiple(text).map_err(|error| wrong(error.to_string()))?;
     // A document without content, as before the first `---`, is none.
     let suites = documents.into_iter().filter(|document| !document.is_null()).flat_map(list);
-    let checked = |raw: Value| Suite::check(serde_json::from_value(raw).map_err(|error| error.to_string())?);
+    let checked =
+        |raw: Value| Suite::check(serde_json::from_value(raw).map_err(|error| error.to_string())?, timeout);
     suites.map(|raw| checked(raw).map_err(wrong)).collect()
 }
 
 impl Suite {
-    fn check(raw: RawSuite) -> Result<Self, String> {
+    fn check(raw: RawSuite, timeout: Duration) -> Result<Self, String> {
         let name = raw.name.unwrap_or_else(|| raw.topic.clone());
         let fixture =
             raw.fixture.map(|fixture| graph(fixture).map_err(|reason| format!("`{name}`: {reason}")));
-        let timeout = raw.timeout.map_or(TIMEOUT, Duration::from_millis);
+        let timeout = raw.timeout.map_or(timeout, Duration::from_millis);
         let cases = raw.cases.into_iter().map(|case| {
             let named = format!("`{name}`, case `{}`", case.name);
             Case::check(case, timeout).map_err(|reason| format!("{named}: {reason}"))
@@ -232,7 +231,7 @@ cases:
 ---
 topic: "core/Drop"
 "#;
-        let suites = parse(text, "suite.yaml").unwrap();
+        let suites = parse(text, "suite.yaml", Duration::from_secs(2)).unwrap();
         assert_eq!(
             suites.iter().map(|suite| suite.name.as_str()).collect::<Vec<_>>(),
             ["first", "core/Drop"]
@@ -258,7 +257,7 @@ topic: "core/Drop"
             ("{topic: a, fixture: {type: dot, data: ''}}", "`dot`"),
             ("{topic: a, fixture: {type: fbp, data: 'a OUT -> IN b'}}", "undefined source node"),
         ] {
-            let stop = parse(text, "suite.yaml").unwrap_err().to_string();
+            let stop = parse(text, "suite.yaml", Duration::from_secs(2)).unwrap_err().to_string();
             assert!(stop.contains(reason) && stop.contains("suite.yaml"), "{stop}");
         }
     }

@@ -30,6 +30,9 @@ pub(crate) struct Suites {
     /// How long the participants of a suite may take to come up.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) start_timeout: u64,
+    /// How long a case may take that does not say so itself, as a slow machine needs it.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 2000)]
+    pub(crate) timeout: u64,
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -57,7 +60,7 @@ enum Verdict {
 pub(super) async fn run(arguments: Suites) -> Outcome {
     let mut suites = Vec::new();
     for path in &arguments.suites {
-        suites.extend(suite::load(path)?);
+        suites.extend(suite::load(path, Duration::from_millis(arguments.timeout))?);
     }
     // Both interfaces are one: the address that `msgflo status` takes is understood too.
     let address = arguments.address.replacen("http", "ws", 1);

@@ -105,7 +105,8 @@ fn msgflo_test_tells_what_passes_and_what_fails() {
     let network = run(&programs);
     let test = |suite: &str| {
         let mut command = Command::new(programs.path("msgflo"));
-        command.args(["test", suite, "--json", "--address", &network.socket()]);
+        // A machine that is busy with other tests is no failure.
+        command.args(["test", suite, "--json", "--timeout", "30000", "--address", &network.socket()]);
         let output = command.output().expect("msgflo starts");
         let findings: Vec<Value> = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("{suite}: {}", String::from_utf8_lossy(&output.stderr)));
