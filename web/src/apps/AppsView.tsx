@@ -1,0 +1,5 @@
+import { EmptyState } from "../design/Notice";
+
+export default function AppsView() {
+  return <EmptyState title="Apps" />;
+}

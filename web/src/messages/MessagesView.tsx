@@ -1,0 +1,5 @@
+import { EmptyState } from "../design/Notice";
+
+export default function MessagesView() {
+  return <EmptyState title="Messages" />;
+}

@@ -1,0 +1,5 @@
+import { EmptyState } from "../design/Notice";
+
+export default function OverviewView() {
+  return <EmptyState title="Overview" />;
+}
