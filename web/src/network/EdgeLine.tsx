@@ -1,0 +1,35 @@
+import { BaseEdge, EdgeLabelRenderer, getBezierPath, type EdgeProps } from "@xyflow/react";
+import { memo } from "react";
+
+import { Icon } from "../design/Icon";
+import type { FlowEdge } from "./flow";
+
+/** A connection. It has words only where something is not as it should be, or something waits. */
+export const EdgeLine = memo(function EdgeLine(props: EdgeProps<FlowEdge>) {
+  const { data, selected } = props;
+  const [path, x, y] = getBezierPath({ ...props, curvature: 0.3 });
+  const state = data?.state ?? "unknown";
+  const waiting = data?.waiting ?? 0;
+  const isNews = state === "failed" || state === "pending";
+  return (
+    <>
+      <BaseEdge
+        path={path}
+        interactionWidth={18}
+        className={["network-edge", state, selected && "selected", data?.isFaded && "faded"].filter(Boolean).join(" ")}
+      />
+      {(isNews || waiting > 0) && !data?.isFaded && (
+        <EdgeLabelRenderer>
+          <div
+            className={`network-edge-label ${isNews ? state : ""}`}
+            style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` }}
+            title={data?.reason}
+          >
+            {state === "failed" && <Icon name="warning" />}
+            {isNews ? state : `${waiting} wait`}
+          </div>
+        </EdgeLabelRenderer>
+      )}
+    </>
+  );
+});

@@ -1,0 +1,100 @@
+// From the graph to what the canvas draws. What has not changed stays the same object, so that it is not drawn again.
+
+import type { Edge, Node } from "@xyflow/react";
+
+import type { Graph, GraphEdge } from "../protocol/graph";
+import type { NodeStatus } from "../protocol/status";
+import { componentOf } from "../protocol/store";
+import type { Component, Metadata } from "../protocol/types";
+import { handleOf, touchingOf, viewNode, type NodeView } from "./ports";
+
+export type FlowNode = Node<NodeView, "participant">;
+export type FlowEdge = Edge<EdgeView, "connection">;
+
+export interface EdgeView {
+  [key: string]: unknown;
+  state: "pending" | "bound" | "failed" | "unknown";
+  reason?: string | undefined;
+  /** Messages that wait at its target. */
+  waiting: number;
+  isFaded: boolean;
+}
+
+let known = new Map<string, { text: string; view: NodeView }>();
+
+/** Every node as it is drawn. */
+export function viewNodes(
+  graph: Graph,
+  components: Record<string, Component>,
+  namespace: string | undefined,
+  statuses: Record<string, NodeStatus>,
+  search: string,
+): Record<string, NodeView> {
+  const touching = touchingOf(graph);
+  const views: Record<string, NodeView> = {};
+  const next: typeof known = new Map();
+  for (const node of Object.values(graph.nodes)) {
+    const component = componentOf(node.component, components, namespace);
+    const concerned = touching.get(node.id) ?? { ins: [], outs: [], initials: [] };
+    const view = viewNode(node, component, statuses[node.id], concerned, !matches(node, search));
+    const text = JSON.stringify(view);
+    const before = known.get(node.id);
+    const kept = before?.text === text ? before : { text, view };
+    next.set(node.id, kept);
+    views[node.id] = kept.view;
+  }
+  known = next;
+  return views;
+}
+
+function matches({ id, component }: { id: string; component: string }, search: string): boolean {
+  const wanted = search.trim().toLowerCase();
+  return !wanted || id.toLowerCase().includes(wanted) || component.toLowerCase().includes(wanted);
+}
+
+export function edgeState(metadata: Metadata): { state: EdgeView["state"]; reason?: string } {
+  const told = metadata["msgflo"];
+  if (!told || typeof told !== "object" || Array.isArray(told)) return { state: "unknown" };
+  return told as { state: EdgeView["state"]; reason?: string };
+}
+
+/** The edges as they are drawn; those that have not changed are taken from `before`. */
+export function flowEdges(graph: Graph, views: Record<string, NodeView>, before: FlowEdge[], selected?: string): FlowEdge[] {
+  const old = new Map(before.map((edge) => [edge.id, edge]));
+  return Object.values(graph.edges).flatMap((edge) => {
+    const [source, target] = [views[edge.src.node], views[edge.tgt.node]];
+    if (!source || !target) return [];
+    const drawn = flowEdge(edge, target, source.isFaded && target.isFaded, edge.key === selected);
+    const same = old.get(edge.key);
+    return same && isEqual(same, drawn) ? [same] : [drawn];
+  });
+}
+
+function flowEdge({ key, src, tgt, metadata }: GraphEdge, target: NodeView, isFaded: boolean, selected: boolean): FlowEdge {
+  const { state, reason } = edgeState(metadata);
+  const handle = handleOf(tgt);
+  const waiting = target.inports.find((port) => port.handle === handle)?.waiting ?? 0;
+  const words = state === "unknown" ? "" : `, ${state}`;
+  return {
+    id: key,
+    type: "connection",
+    source: src.node,
+    sourceHandle: handleOf(src),
+    target: tgt.node,
+    targetHandle: handle,
+    selected,
+    ariaLabel: `${src.node} ${src.port} to ${tgt.node} ${tgt.port}${words}`,
+    data: { state, reason, waiting, isFaded },
+  };
+}
+
+function isEqual(a: FlowEdge, b: FlowEdge): boolean {
+  return (
+    a.selected === b.selected &&
+    a.source === b.source &&
+    a.target === b.target &&
+    a.sourceHandle === b.sourceHandle &&
+    a.targetHandle === b.targetHandle &&
+    JSON.stringify(a.data) === JSON.stringify(b.data)
+  );
+}
