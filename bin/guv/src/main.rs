@@ -14,6 +14,7 @@ mod run;
 mod serve;
 mod signals;
 mod simulate;
+mod simulated;
 mod tools;
 mod validate;
 mod when;
@@ -45,7 +46,7 @@ fn execute(command: Command) -> Outcome {
         Command::History(options) => past::history(&options),
         Command::Explain(options) => past::explain(&options),
         Command::Replay(options) => past::replay(&options),
-        Command::Simulate(options) => simulate::simulate(&options),
+        Command::Simulate(options) => running(simulate::simulate(options)),
         Command::Cost(options) => past::cost(&options),
         Command::Export(options) => past::export(&options),
         Command::Capacity(options) => tools::capacity(&options),

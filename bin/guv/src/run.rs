@@ -12,10 +12,11 @@ use guv::governor::{self, Governor, Handle, Options};
 use guv::history::{History, Retention};
 use guv::model::Secret;
 use guv::reporters::{NewRelic, StatusPage, Webhook};
-use guv::service::{Governed, Local, TokenHash};
+use guv::service::{FileConfig, Governed, Local};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{ConfigArguments, Run};
+use crate::configuration::environment;
 use crate::outcome::{FAILED, Failure, INTERRUPTED, Outcome, Stop};
 use crate::printer::Printer;
 use crate::registry::{self, Addresses};
@@ -56,9 +57,9 @@ pub(crate) async fn run(run: Run) -> Outcome {
     tracing::info!(dry_run = run.dry_run, "governing");
     if let Some(address) = run.listen {
         let governed = Governed { handle: handle.clone(), history };
-        let token = run.token.as_deref().map(TokenHash::of);
-        let local = Local { address, id: "local".to_owned(), governed, token };
-        let service = local.serve(cancel.clone()).await.map_err(Stop::failed)?;
+        let gate = guv::service::gate(address, run.token.as_deref()).map_err(Stop::failed)?;
+        let local = Local { id: "local".to_owned(), governed, gate, file: file_config(&run)? };
+        let service = local.serve(address, cancel.clone()).await.map_err(Stop::failed)?;
         eprintln!("listening on http://{}", service.address);
     }
     let mut file = FileWatch::new(run.config.path());
@@ -117,6 +118,16 @@ fn processes(run: &Run) -> Result<processes::Options, Stop> {
         .map_err(|errors| wrong(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_owned);
     Ok(processes::Options { procfile, folder, forward: true, ..Default::default() })
+}
+
+/// The file of the configuration, for those who change it over the interface. Its versions are kept beside the history.
+fn file_config(run: &Run) -> Result<Option<FileConfig>, Stop> {
+    let Some(path) = run.config.path() else { return Ok(None) };
+    let versions = run.history.path()?.with_extension("versions");
+    let (name, allowed) = (path.display().to_string(), run.config.allow_key.clone());
+    let environment = environment()?;
+    let read = move |text: &str| guv::config::load(&name, text, &environment, &allowed);
+    Ok(Some(FileConfig { path, versions, read: Arc::new(read) }))
 }
 
 /// Whoever is to be told of decisions.

@@ -32,7 +32,7 @@ pub(crate) fn guard(decision: &mut Decision, role: &RoleConfig, accepted: Option
         decision.ask_for(workers);
         return throttle(decision, accepted, now);
     }
-    if role.paused {
+    if role.paused || observation.paused.is_some_and(|until| until > now) {
         decision.limits.push(Limit::Paused);
         return decision.keep();
     }

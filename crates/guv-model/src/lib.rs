@@ -59,7 +59,7 @@ pub use decision::{Action, Decision, Estimate, Inputs, Limit, Parameters, Reason
 pub use in_flight::InFlight;
 pub use names::{AppName, BrokerUrl, QueueName, QueueNames, Role, Secret, WorkerName};
 pub use normal::inverse_normal_cdf;
-pub use observation::{JobReports, JobTimes, Manual, Observation, QueueSample, WorkerCount};
+pub use observation::{JobReports, JobTimes, JobWaits, Manual, Observation, QueueSample, WorkerCount};
 pub use policy::{Demand, EstimateWindow, Forecast, Memory, Policy, Prospect};
 pub use ratio::{JobWorkerRatio, Step};
 pub use schedule::{BadTime, Rule, Schedule, When};

@@ -29,6 +29,9 @@ pub struct QueueSample {
     /// How long finished jobs took, where somebody measures it.
     #[serde(default)]
     pub times: Option<JobTimes>,
+    /// How long finished jobs waited, and how many were late, where somebody measures it.
+    #[serde(default)]
+    pub waits: Option<JobWaits>,
 }
 
 impl QueueSample {
@@ -49,6 +52,7 @@ impl QueueSample {
             drain_rate: both(a.drain_rate, b.drain_rate, |a, b| a + b),
             oldest: a.oldest.max(b.oldest),
             times: both(a.times, b.times, JobTimes::plus),
+            waits: both(a.waits, b.waits, JobWaits::plus),
         })
     }
 }
@@ -75,6 +79,29 @@ impl JobTimes {
             jobs: self.jobs.saturating_add(other.jobs),
             sum: self.sum + other.sum,
             squares: self.squares + other.squares,
+        }
+    }
+}
+
+/// How long jobs waited before they were begun, as sums since some moment that the source chooses; they only ever grow,
+/// or start anew. Jobs whose waiting is not known are not among them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JobWaits {
+    /// Jobs measured.
+    pub jobs: u64,
+    /// Σ waiting time, seconds.
+    pub sum: f64,
+    /// Jobs whose waiting and processing together took longer than the deadline.
+    pub late: u64,
+}
+
+impl JobWaits {
+    /// Both together.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            jobs: self.jobs.saturating_add(other.jobs),
+            sum: self.sum + other.sum,
+            late: self.late.saturating_add(other.late),
         }
     }
 }
@@ -130,6 +157,9 @@ pub struct Observation {
     /// What somebody has set by hand for a time.
     #[serde(default)]
     pub manual: Option<Manual>,
+    /// Until when somebody has paused the role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Timestamp>,
 }
 
 /// A number of workers that somebody has set by hand; the policy is not followed until it ends.

@@ -115,7 +115,7 @@ async fn fill(path: &Path, roles: u32, days: u32) -> Result<(), Box<dyn Error>> 
         ),
     ] {
         let started = Instant::now();
-        let points = reader.chart(&Role::new("role-3"), from, end, points)?.len();
+        let points = reader.chart(&Role::new("role-3"), from, end, points)?.series.at.len();
         println!("chart of {what}: {points} points in {:.1} ms", started.elapsed().as_secs_f64() * 1e3);
     }
     let started = Instant::now();

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use guv_model::Decision;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{Outcome, Record};
 
 /// What is to be expected of a decision.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Expectation {
     /// Workers when it has been carried out.
     pub workers: u32,
@@ -16,6 +17,15 @@ pub struct Expectation {
     pub done_after: f64,
     /// Whether that is within the deadline of the oldest, less the time that it has waited.
     pub in_time: bool,
+}
+
+/// A line of an explanation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Line {
+    /// What it is about, in one word: `seen`, `policy`, `because`, …
+    pub label: String,
+    /// The words and numbers.
+    pub text: String,
 }
 
 /// A record with its explanation.
@@ -34,94 +44,139 @@ pub fn explain(record: &Record) -> Explanation<'_> {
     Explanation { summary: record.decision.to_string(), expected: expectation(record), record }
 }
 
+/// The numbers of a role that decide when its jobs are done, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prospects {
+    pub(crate) processing: f64,
+    pub(crate) boot: f64,
+    pub(crate) deadline: f64,
+}
+
+impl Prospects {
+    /// What is to be expected of so many turns, when there are `current` workers and will be `after`, and the oldest job has
+    /// waited for so long.
+    pub(crate) fn expect(
+        &self,
+        turns: Option<f64>,
+        current: Option<f64>,
+        after: Option<f64>,
+        oldest: Option<f64>,
+    ) -> Option<Expectation> {
+        let (turns, current, workers) = (turns?, current?, after?);
+        let jobs = turns * self.processing;
+        let done_after = if jobs <= 0.0 {
+            0.0
+        } else if workers <= 0.0 {
+            return None;
+        } else if workers > current {
+            // Those that are there begin at once, the others when they have booted.
+            let before = current * self.boot;
+            if jobs <= before { jobs / current } else { self.boot + (jobs - before) / workers }
+        } else {
+            jobs / workers
+        };
+        let in_time = done_after + oldest.unwrap_or(0.0) <= self.deadline;
+        Some(Expectation { workers: workers as u32, done_after, in_time })
+    }
+}
+
 fn expectation(record: &Record) -> Option<Expectation> {
     let decision = &record.decision;
     let parameters = &decision.inputs.parameters;
     let current = decision.current()?;
-    let workers = match record.outcome {
+    let after = match record.outcome {
         Outcome::Applied { workers } | Outcome::Planned { workers } => workers,
         _ => current,
     };
-    let estimate = decision.estimate?;
-    let jobs = estimate.turns as f64 * parameters.processing.as_secs_f64();
-    let done_after = match (jobs > 0.0, workers, current) {
-        (false, ..) => 0.0,
-        (true, 0, _) => return None,
-        // Those that are there begin at once, the others when they have booted.
-        (true, workers, current) if workers > current => {
-            let boot = parameters.boot.as_secs_f64();
-            let before = f64::from(current) * boot;
-            if jobs <= before {
-                jobs / f64::from(current)
-            } else {
-                boot + (jobs - before) / f64::from(workers)
-            }
-        }
-        (true, workers, _) => jobs / f64::from(workers),
+    let prospects = Prospects {
+        processing: parameters.processing.as_secs_f64(),
+        boot: parameters.boot.as_secs_f64(),
+        deadline: parameters.deadline.as_secs_f64(),
     };
-    let waited = decision.inputs.observation.queue.oldest.unwrap_or_default();
-    let in_time = done_after + waited.as_secs_f64() <= parameters.deadline.as_secs_f64();
-    Some(Expectation { workers, done_after, in_time })
+    let oldest = decision.inputs.observation.queue.oldest.map(|age| age.as_secs_f64());
+    let turns = decision.estimate.map(|estimate| estimate.turns as f64);
+    prospects.expect(turns, Some(current.into()), Some(after.into()), oldest)
+}
+
+impl Explanation<'_> {
+    /// The explanation, line by line.
+    pub fn lines(&self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        let mut line = |label: &str, text: String| lines.push(Line { label: label.to_owned(), text });
+        let Record { role, decision, outcome, .. } = self.record;
+        let Decision { inputs, reason, .. } = decision;
+        let queue = &inputs.observation.queue;
+        line("role", role.to_string());
+        line(
+            "seen",
+            format!(
+                "{} ready, {} in flight, {} consumers, oldest {}, in {}, out {}",
+                known(queue.ready),
+                known(inputs.in_flight.jobs()),
+                known(queue.consumers),
+                queue.oldest.map_or("not known".to_owned(), |age| format!("{:.1} s", age.as_secs_f64())),
+                queue.fill_rate.map_or("not known".to_owned(), |rate| format!("{rate:.2}/s")),
+                queue.drain_rate.map_or("not known".to_owned(), |rate| format!("{rate:.2}/s")),
+            ),
+        );
+        line(
+            "workers",
+            inputs.observation.workers.map_or("not known".to_owned(), |workers| {
+                format!(
+                    "{} ({} booting, {} busy), and {} stopping",
+                    workers.current,
+                    known(workers.booting),
+                    known(workers.busy),
+                    known(workers.draining)
+                )
+            }),
+        );
+        let parameters = &inputs.parameters;
+        line(
+            "policy",
+            format!(
+                "{}: deadline {} s, processing {} s, target {} s, available {} s, concurrency {}, {} to {} workers",
+                inputs.policy.name(),
+                parameters.deadline.as_secs_f64(),
+                parameters.processing.as_secs_f64(),
+                (parameters.target.as_secs_f64() * 1000.0).round() / 1000.0,
+                (parameters.available.as_secs_f64() * 1000.0).round() / 1000.0,
+                parameters.concurrency,
+                parameters.limits.minimum,
+                parameters.limits.maximum
+            ),
+        );
+        if !inputs.window.is_empty() {
+            let window: Vec<_> = inputs.window.iter().map(u32::to_string).collect();
+            line("window", window.join(" "));
+        }
+        line("decision", self.summary.clone());
+        line("because", reason.to_string());
+        for limit in &decision.limits {
+            line("limit", limit.to_string());
+        }
+        line("outcome", outcome.to_string());
+        line(
+            "expected",
+            match self.expected {
+                Some(Expectation { workers, done_after, in_time }) => {
+                    let late = if in_time { "" } else { ": too late for the deadline" };
+                    format!("{workers} workers finish the jobs at hand in {done_after:.0} s{late}")
+                }
+                None => "nothing can be said".to_owned(),
+            },
+        );
+        lines
+    }
 }
 
 impl fmt::Display for Explanation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Record { role, decision, outcome, .. } = self.record;
-        let Decision { inputs, reason, .. } = decision;
-        let queue = &inputs.observation.queue;
-        writeln!(f, "role       {role}")?;
-        writeln!(
-            f,
-            "seen       {} ready, {} in flight, {} consumers, oldest {}, in {}, out {}",
-            known(queue.ready),
-            known(inputs.in_flight.jobs()),
-            known(queue.consumers),
-            queue.oldest.map_or("not known".to_owned(), |age| format!("{:.1} s", age.as_secs_f64())),
-            queue.fill_rate.map_or("not known".to_owned(), |rate| format!("{rate:.2}/s")),
-            queue.drain_rate.map_or("not known".to_owned(), |rate| format!("{rate:.2}/s")),
-        )?;
-        match inputs.observation.workers {
-            Some(workers) => writeln!(
-                f,
-                "workers    {} ({} booting, {} busy), and {} stopping",
-                workers.current,
-                known(workers.booting),
-                known(workers.busy),
-                known(workers.draining)
-            )?,
-            None => writeln!(f, "workers    not known")?,
+        for (index, Line { label, text }) in self.lines().iter().enumerate() {
+            let end_before = if index == 0 { "" } else { "\n" };
+            write!(f, "{end_before}{label:<10} {text}")?;
         }
-        let parameters = &inputs.parameters;
-        writeln!(
-            f,
-            "policy     {}: deadline {} s, processing {} s, target {} s, available {} s, concurrency {}, {} to {} workers",
-            inputs.policy.name(),
-            parameters.deadline.as_secs_f64(),
-            parameters.processing.as_secs_f64(),
-            (parameters.target.as_secs_f64() * 1000.0).round() / 1000.0,
-            (parameters.available.as_secs_f64() * 1000.0).round() / 1000.0,
-            parameters.concurrency,
-            parameters.limits.minimum,
-            parameters.limits.maximum
-        )?;
-        if !inputs.window.is_empty() {
-            let window: Vec<_> = inputs.window.iter().map(u32::to_string).collect();
-            writeln!(f, "window     {}", window.join(" "))?;
-        }
-        writeln!(f, "decision   {}", self.summary)?;
-        writeln!(f, "because    {reason}")?;
-        for limit in &decision.limits {
-            writeln!(f, "limit      {limit}")?;
-        }
-        writeln!(f, "outcome    {outcome}")?;
-        match self.expected {
-            Some(Expectation { workers, done_after, in_time }) => write!(
-                f,
-                "expected   {workers} workers finish the jobs at hand in {done_after:.0} s{}",
-                if in_time { "" } else { ": too late for the deadline" }
-            ),
-            None => write!(f, "expected   nothing can be said"),
-        }
+        Ok(())
     }
 }
 

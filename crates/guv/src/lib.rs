@@ -87,8 +87,8 @@ pub use actuator::{Actuator, ActuatorError, Change, Quota};
 pub use async_trait::async_trait;
 pub use guv_model as model;
 pub use guv_model::{
-    Action, AppName, BrokerUrl, Config, Decision, Environment, JobReports, JobTimes, Part, QueueName,
-    QueueSample as Sample, Role, RoleConfig, Timestamp, WorkerCount, WorkerName,
+    Action, AppName, BrokerUrl, Config, Decision, Environment, JobReports, JobTimes, JobWaits, Part,
+    QueueName, QueueSample as Sample, Role, RoleConfig, Timestamp, WorkerCount, WorkerName,
 };
 pub use record::{Outcome, Record, RecordError, Recorder};
 pub use registry::{Registry, Unserved};

@@ -14,6 +14,7 @@ Examples:
   guv simulate autoscale.guv.yaml --trace arrivals.csv            what has been counted
   guv simulate autoscale.guv.yaml --load 8 --picture day.svg      backlog, workers and late jobs over time
   guv simulate a.guv.yaml --compare b.guv.yaml --load 8 --json    two configurations on the very same jobs
+  guv simulate a.guv.yaml --load 8 --history trial.sqlite         keeps the decisions, for `guv explain --history`
 
 A trace is a CSV file with a line of headings and then `seconds,arrivals` for each of equally long times; or, where the second
 heading begins with `service`, `seconds,service` for each job.
@@ -45,6 +46,9 @@ pub(crate) struct Simulate {
     /// Draw what happened, as SVG.
     #[arg(long, value_name = "FILE")]
     pub(crate) picture: Option<PathBuf>,
+    /// Keep the decisions in this history, as if the run ended now: `guv explain`, `cost` and the page then show them.
+    #[arg(long, value_name = "FILE", conflicts_with = "compare")]
+    pub(crate) history: Option<PathBuf>,
     /// Write it as JSON, with the workers over time.
     #[arg(long)]
     pub(crate) json: bool,

@@ -10,12 +10,13 @@ use std::process::ExitCode;
 use guv::config::Loaded;
 use guv::model::RoleConfig;
 use guv::model::simulation::{
-    Boot, Outcome as Run, Platform, RoleScaler, Score, Watch, Workload, simulate as run,
+    Boot, Outcome as Run, Platform, Scaler, Score, Watch, Workload, simulate as run,
 };
 use serde::Serialize;
 
 use crate::arguments::{ConfigArguments, Simulate};
 use crate::outcome::{Failure, Outcome, Stop, print_json, write_out};
+use crate::simulated::{Kept, Recorded};
 
 /// What a role came to.
 #[derive(Serialize)]
@@ -44,7 +45,7 @@ struct Trial {
     workers: Vec<u32>,
 }
 
-pub(crate) fn simulate(options: &Simulate) -> Outcome {
+pub(crate) async fn simulate(options: Simulate) -> Outcome {
     let others = options.compare.iter().map(|file| ConfigArguments {
         file: Some(file.clone()),
         config: None,
@@ -52,16 +53,21 @@ pub(crate) fn simulate(options: &Simulate) -> Outcome {
         allow_key: options.config.allow_key.clone(),
     });
     let (mut results, mut panels) = (Vec::new(), Vec::new());
+    let kept = options.history.as_deref().map(Kept::open).transpose()?;
     for arguments in std::iter::once(options.config.clone()).chain(others) {
         let name = arguments.path().map_or_else(|| "-".to_owned(), |path| path.display().to_string());
         let loaded = arguments.load()?;
         for role in chosen(&loaded, options.role.as_deref(), &name)? {
-            let jobs = traffic::workload(role, options)?;
-            let (trial, run) = tried(role, &loaded, &name, &jobs, options.seed);
+            let jobs = traffic::workload(role, &options)?;
+            let mut scaler = Recorded::new(role.clone(), loaded.config.window(), jobs.length);
+            let (trial, run) = tried(role, &loaded, &name, &jobs, &mut scaler, options.seed);
             if options.picture.is_some() {
                 panels.push(picture::Panel::of(&trial, &run, &jobs));
             }
             results.push(trial);
+            if let Some(kept) = &kept {
+                kept.keep(scaler).await?;
+            }
         }
     }
     if let Some(path) = &options.picture {
@@ -99,7 +105,14 @@ fn chosen<'a>(loaded: &'a Loaded, role: Option<&str>, name: &str) -> Result<Vec<
     Ok(roles)
 }
 
-fn tried(role: &RoleConfig, loaded: &Loaded, name: &str, jobs: &Workload, seed: u64) -> (Trial, Run) {
+fn tried(
+    role: &RoleConfig,
+    loaded: &Loaded,
+    name: &str,
+    jobs: &Workload,
+    scaler: &mut dyn Scaler,
+    seed: u64,
+) -> (Trial, Run) {
     let boot = role.boot.as_secs_f64();
     let platform = Platform {
         concurrency: role.concurrency.get(),
@@ -109,8 +122,7 @@ fn tried(role: &RoleConfig, loaded: &Loaded, name: &str, jobs: &Workload, seed: 
         ..Platform::default()
     };
     let watch = Watch { interval: loaded.config.poll_interval.as_secs_f64(), ..Watch::default() };
-    let mut scaler = RoleScaler::new(role.clone(), loaded.config.window());
-    let run = run(jobs, &platform, &watch, &mut scaler, role.limits.minimum, seed);
+    let run = run(jobs, &platform, &watch, scaler, role.limits.minimum, seed);
     let deadline = role.deadline.as_secs_f64();
     let score: Score = run.score(jobs, deadline, 0.0);
     let trial = Trial {

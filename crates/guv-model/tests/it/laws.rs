@@ -171,7 +171,7 @@ proptest! {
         let role = numbers.role(policy);
         let queue = QueueSample { ready, unacknowledged, consumers, ..QueueSample::default() };
         let workers = workers.map(|(current, drains)| WorkerCount { drains, ..WorkerCount::running(current) });
-        let observation = Observation { queue, workers, platform_limit, manual: None };
+        let observation = Observation { queue, workers, platform_limit, ..Observation::default() };
         let decision = role.policy.decide(&role, &Memory::new(4), &observation, Timestamp::from_unix_seconds(1));
         if let Some(target) = decision.target {
             let maximum = numbers.maximum.min(platform_limit.unwrap_or(u32::MAX));

@@ -43,6 +43,8 @@ pub(super) struct Member {
     workers: Option<WorkerCount>,
     limit: Option<LearntLimit>,
     pub(super) manual: Option<Manual>,
+    /// Until when somebody has paused it.
+    pub(super) paused: Option<Timestamp>,
     /// The queue has been there at least once.
     pub(super) seen: bool,
     /// The queue is not there, and never was.
@@ -257,6 +259,7 @@ impl Member {
             workers: None,
             limit: None,
             manual: None,
+            paused: None,
             seen: false,
             absent: false,
             look_again: None,
@@ -286,11 +289,13 @@ impl Member {
         self.seen |= sample.is_some();
         self.limit = self.limit.filter(|limit| limit.until > now);
         self.manual = self.manual.filter(|manual| manual.until > now);
+        self.paused = self.paused.filter(|until| *until > now);
         let observation = Observation {
             queue: sample.unwrap_or_default(),
             workers: self.workers,
             platform_limit: self.limit.map(|limit| limit.workers),
             manual: self.manual,
+            paused: self.paused,
         };
         self.state.step_on(occasion, &self.config, &observation, now)
     }

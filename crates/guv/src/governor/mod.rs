@@ -189,6 +189,18 @@ impl Handle {
         answer.await.map_err(|_| Error::Ended)?
     }
 
+    /// Leaves the number of workers of a role as it is until a time, whatever the policy says; `None` ends that. What the
+    /// configuration pauses stays paused. It is forgotten when the governor ends.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRole`] when there is no such role, [`Error::Ended`] when there is no governor any more.
+    pub async fn pause(&self, role: &Role, until: Option<Timestamp>) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Pause { role: role.clone(), until, reply };
+        self.commands.send(command).await.map_err(|_| Error::Ended)?;
+        answer.await.map_err(|_| Error::Ended)?
+    }
+
     /// Waits until the governor has ended.
     ///
     /// # Errors

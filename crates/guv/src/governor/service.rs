@@ -18,7 +18,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
-use super::fleet::{Counted, Fleet, Group};
+use super::fleet::{Counted, Fleet, Group, Member};
 use super::job::{Count, Counts, Job, Seen, Step, Waiting, Wanted, apply, look, record};
 use super::journal::Journal;
 use super::settle::{ATTEMPTS, Settled, settle};
@@ -33,6 +33,7 @@ const EVENT_GAP: Duration = Duration::from_millis(100);
 pub(super) enum Command {
     Reload { config: Box<Config>, reply: oneshot::Sender<Result<(), Error>> },
     Manual { role: Role, manual: Option<Manual>, reply: oneshot::Sender<Result<(), Error>> },
+    Pause { role: Role, until: Option<Timestamp>, reply: oneshot::Sender<Result<(), Error>> },
     Wake,
 }
 
@@ -132,13 +133,12 @@ impl Service {
         match command {
             Command::Wake => true,
             Command::Manual { role, manual, reply } => {
-                let index = self.fleet.index(&role);
-                if let Some(index) = index {
-                    self.fleet.members[index].manual = manual;
-                    self.look_at([role.clone()]);
-                }
                 // Whoever asked may have gone; it is so all the same.
-                let _ = reply.send(index.map(|_| ()).ok_or(Error::UnknownRole(role)));
+                let _ = reply.send(self.change(role, |member| member.manual = manual));
+                false
+            }
+            Command::Pause { role, until, reply } => {
+                let _ = reply.send(self.change(role, |member| member.paused = until));
                 false
             }
             Command::Reload { config, reply } => {
@@ -161,6 +161,14 @@ impl Service {
                 true
             }
         }
+    }
+
+    /// Changes what somebody has set of a role, and looks at it at once.
+    fn change(&mut self, role: Role, change: impl FnOnce(&mut Member)) -> Result<(), Error> {
+        let Some(index) = self.fleet.index(&role) else { return Err(Error::UnknownRole(role)) };
+        change(&mut self.fleet.members[index]);
+        self.look_at([role]);
+        Ok(())
     }
 
     async fn finish_acts(&mut self) {

@@ -5,8 +5,12 @@
 //! Old decisions are pruned; five-minute roll-ups, which charts are drawn from, stay longer. A full disk or a
 //! broken file costs records, never a decision: the governor logs it and goes on.
 
+mod chart;
+mod facts;
+mod operations;
 mod pack;
 mod reader;
+mod rollup;
 mod schema;
 mod writer;
 
@@ -19,7 +23,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{BoxError, Record, RecordError, Recorder};
 
-pub use reader::{Point, Query, Reader, RoleUse};
+pub use chart::{Chart, Measure, Series, Totals};
+pub use operations::Operation;
+pub use reader::{Query, Reader, RoleUse};
 
 use writer::{Batch, Writer};
 

@@ -17,8 +17,8 @@ pub(super) const COLUMNS: [&str; 5] = [
     "/decision/estimate/needed",
 ];
 
-/// The other numbers, and the short lists of them.
-const NUMBERS: [&str; 19] = [
+/// The other numbers, and the short lists of them. New ones are put at the end, so that old records can be read.
+pub(super) const NUMBERS: [&str; 20] = [
     "/cycle",
     "/decision/estimate/jobs",
     "/decision/estimate/turns",
@@ -38,6 +38,7 @@ const NUMBERS: [&str; 19] = [
     "/decision/inputs/observation/workers/draining",
     "/decision/inputs/observation/workers/busy",
     "/outcome/workers",
+    "/decision/inputs/observation/queue/waits",
 ];
 
 /// A record taken apart.

@@ -8,11 +8,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::pack::unpack;
+use super::rollup::LONGEST_GAP;
 use super::{Error, schema};
 use crate::Record;
-
-/// The longest time between two records of a role that counts as one state lasting; beyond it guv did not run.
-const LONGEST_GAP: i64 = 600_000;
 
 const SELECT: &str = "SELECT roles.name, at, shapes.json, ready, in_flight, workers, target, needed, numbers
      FROM decisions JOIN roles ON roles.id = decisions.role JOIN shapes ON shapes.id = decisions.shape";
@@ -32,23 +30,6 @@ pub struct Query {
     pub limit: usize,
 }
 
-/// A point of a chart: five minutes, or a multiple of it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Point {
-    /// When it begins.
-    pub at: Timestamp,
-    /// Mean number of messages that waited.
-    pub ready: f64,
-    /// The most that waited.
-    pub ready_max: i64,
-    /// Mean number of jobs in flight.
-    pub in_flight: f64,
-    /// Mean number of workers.
-    pub workers: f64,
-    /// The most workers.
-    pub workers_max: i64,
-}
-
 /// How much a role has used.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct RoleUse {
@@ -66,7 +47,7 @@ pub struct RoleUse {
 
 /// A connection for reading.
 pub struct Reader {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Reader {
@@ -126,41 +107,6 @@ impl Reader {
         Ok(())
     }
 
-    /// The points of a chart, at most so many, out of the roll-ups.
-    ///
-    /// # Errors
-    /// [`Error::Access`] when the file cannot be read.
-    pub fn chart(
-        &self,
-        role: &Role,
-        from: Timestamp,
-        to: Timestamp,
-        points: u32,
-    ) -> Result<Vec<Point>, Error> {
-        let (from, to) = (milliseconds(from), milliseconds(to));
-        let span = to.saturating_sub(from).max(1);
-        let step = (span / i64::from(points.max(1))).max(1).div_euclid(schema::ROLLUP) * schema::ROLLUP;
-        let step = step.max(schema::ROLLUP);
-        let mut statement = self.connection.prepare_cached(
-            "SELECT at - at % ?4, sum(samples), sum(ready), max(ready_max), sum(in_flight), sum(workers), max(workers_max)
-             FROM rollups WHERE role = (SELECT id FROM roles WHERE name = ?1) AND at BETWEEN ?2 AND ?3
-             GROUP BY 1 ORDER BY 1",
-        )?;
-        let points = statement.query_map(params![role.as_str(), from, to, step], |row| {
-            let samples = row.get::<_, i64>(1)?.max(1) as f64;
-            let mean = |column| Ok::<_, rusqlite::Error>(row.get::<_, i64>(column)? as f64 / samples);
-            Ok(Point {
-                at: timestamp(row.get(0)?),
-                ready: mean(2)?,
-                ready_max: row.get(3)?,
-                in_flight: mean(4)?,
-                workers: mean(5)?,
-                workers_max: row.get(6)?,
-            })
-        })?;
-        Ok(points.collect::<Result<_, _>>()?)
-    }
-
     /// What each role has used between two times.
     ///
     /// # Errors
@@ -207,10 +153,10 @@ impl Raw {
     }
 }
 
-fn milliseconds(at: Timestamp) -> i64 {
+pub(super) fn milliseconds(at: Timestamp) -> i64 {
     i64::try_from(at.as_duration().as_millis()).unwrap_or(i64::MAX)
 }
 
-fn timestamp(milliseconds: i64) -> Timestamp {
+pub(super) fn timestamp(milliseconds: i64) -> Timestamp {
     Timestamp::since_epoch(Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0)))
 }

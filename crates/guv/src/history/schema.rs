@@ -6,10 +6,11 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Error;
+use super::rollup::COLUMNS;
 
 /// What the file says it is: "guvh".
 const APPLICATION: i32 = 0x6775_7668;
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 /// The length of a roll-up, milliseconds.
 pub(super) const ROLLUP: i64 = 300_000;
@@ -25,13 +26,16 @@ CREATE TABLE decisions (
     numbers TEXT NOT NULL,
     PRIMARY KEY (role, at)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE rollups (
-    role INTEGER NOT NULL, at INTEGER NOT NULL,
-    samples INTEGER NOT NULL, ready INTEGER NOT NULL, ready_max INTEGER NOT NULL, in_flight INTEGER NOT NULL,
-    workers INTEGER NOT NULL, workers_max INTEGER NOT NULL,
-    PRIMARY KEY (role, at)
-) STRICT, WITHOUT ROWID;
 ";
+
+/// The table of roll-ups: the columns of [`super::rollup`].
+fn rollups() -> String {
+    let columns: String =
+        COLUMNS.iter().map(|(_, name, _)| format!(", {name} REAL NOT NULL DEFAULT 0")).collect();
+    format!(
+        "CREATE TABLE rollups (role INTEGER NOT NULL, at INTEGER NOT NULL{columns}, PRIMARY KEY (role, at)) STRICT, WITHOUT ROWID;"
+    )
+}
 
 /// Opens the file for writing, and makes it what it must be.
 pub(super) fn create(path: &Path) -> Result<Connection, Error> {
@@ -44,7 +48,8 @@ pub(super) fn create(path: &Path) -> Result<Connection, Error> {
         let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         if version == 0 {
             connection.execute_batch(&format!(
-                "BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; {TABLES} COMMIT;"
+                "BEGIN; PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; {TABLES} {} COMMIT;",
+                rollups()
             ))?;
         }
         check(&connection)?;

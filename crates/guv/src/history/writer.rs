@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use guv_model::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::{mpsc, oneshot};
 
+use super::facts::{Facts, Shape};
 use super::pack::{Packed, pack};
+use super::rollup::{COLUMNS, Fold, Rollup};
 use super::{Error, Retention, schema};
 use crate::Record;
 
@@ -30,13 +32,22 @@ pub(super) struct Writer {
     retention: Retention,
     roles: HashMap<String, i64>,
     shapes: HashMap<String, i64>,
+    /// The record before, by role.
+    before: HashMap<i64, Facts>,
     pruned: Option<Timestamp>,
 }
 
 impl Writer {
     pub(super) fn open(path: &Path, retention: Retention) -> Result<Self, Error> {
         let connection = schema::create(path)?;
-        Ok(Self { connection, retention, roles: HashMap::new(), shapes: HashMap::new(), pruned: None })
+        Ok(Self {
+            connection,
+            retention,
+            roles: HashMap::new(),
+            shapes: HashMap::new(),
+            before: HashMap::new(),
+            pruned: None,
+        })
     }
 
     /// Writes until nobody can send any more.
@@ -47,6 +58,7 @@ impl Writer {
                 // What was remembered may have been rolled back.
                 self.roles.clear();
                 self.shapes.clear();
+                self.before.clear();
             }
             // The governor may have lost its patience.
             let _ = reply.send(outcome);
@@ -62,7 +74,12 @@ impl Writer {
             let role = id(&transaction, &mut self.roles, "roles", "name", record.role.as_str())?;
             let packed = pack(record)?;
             let shape = id(&transaction, &mut self.shapes, "shapes", "json", &packed.shape)?;
-            insert(&transaction, role, shape, record.at, &packed)?;
+            let at = milliseconds(record.at);
+            insert(&transaction, role, shape, at, &packed)?;
+            let facts = Facts::read(at, &Shape::parse(&packed.shape)?, packed.columns, &packed.numbers)?;
+            let rollup = Rollup::of(self.before.get(&role), &facts);
+            roll_up(&transaction, role, at, &rollup)?;
+            self.before.insert(role, facts);
         }
         let now = records.iter().map(|record| record.at).max();
         let due = now
@@ -109,27 +126,45 @@ fn insert(
     transaction: &Transaction<'_>,
     role: i64,
     shape: i64,
-    at: Timestamp,
+    at: i64,
     packed: &Packed,
 ) -> Result<(), Error> {
-    let at = milliseconds(at);
     let [ready, in_flight, workers, target, needed] = packed.columns;
     let mut statement = transaction.prepare_cached(
         "INSERT OR REPLACE INTO decisions (role, at, shape, ready, in_flight, workers, target, needed, numbers)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     statement.execute(params![role, at, shape, ready, in_flight, workers, target, needed, packed.numbers])?;
-    let (Some(ready), Some(workers)) = (ready, workers) else { return Ok(()) };
-    let mut statement = transaction.prepare_cached(
-        "INSERT INTO rollups (role, at, samples, ready, ready_max, in_flight, workers, workers_max)
-         VALUES (?1, ?2, 1, ?3, ?3, ?4, ?5, ?5)
-         ON CONFLICT (role, at) DO UPDATE SET samples = samples + 1, ready = ready + excluded.ready,
-             ready_max = max(ready_max, excluded.ready_max), in_flight = in_flight + excluded.in_flight,
-             workers = workers + excluded.workers, workers_max = max(workers_max, excluded.workers_max)",
-    )?;
-    statement.execute(params![role, at - at % schema::ROLLUP, ready, in_flight.unwrap_or(0), workers])?;
     Ok(())
 }
+
+fn roll_up(transaction: &Transaction<'_>, role: i64, at: i64, rollup: &Rollup) -> Result<(), Error> {
+    let mut statement = transaction.prepare_cached(&UPSERT)?;
+    statement.raw_bind_parameter(1, role)?;
+    statement.raw_bind_parameter(2, at - at % schema::ROLLUP)?;
+    for (index, value) in rollup.0.iter().enumerate() {
+        statement.raw_bind_parameter(index + 3, value)?;
+    }
+    statement.raw_execute()?;
+    Ok(())
+}
+
+/// Adds to a roll-up.
+static UPSERT: LazyLock<String> = LazyLock::new(|| {
+    let names: Vec<_> = COLUMNS.iter().map(|(_, name, _)| *name).collect();
+    let places: Vec<_> = (3..COLUMNS.len() + 3).map(|place| format!("?{place}")).collect();
+    let fold = |(_, name, fold): &(_, &str, Fold)| match fold {
+        Fold::Sum => format!("{name} = {name} + excluded.{name}"),
+        Fold::Max => format!("{name} = max({name}, excluded.{name})"),
+    };
+    let folds: Vec<_> = COLUMNS.iter().map(fold).collect();
+    format!(
+        "INSERT INTO rollups (role, at, {}) VALUES (?1, ?2, {}) ON CONFLICT (role, at) DO UPDATE SET {}",
+        names.join(", "),
+        places.join(", "),
+        folds.join(", ")
+    )
+});
 
 fn prune(transaction: &Transaction<'_>, retention: Retention, now: Timestamp) -> Result<(), Error> {
     let before = |age: Duration| milliseconds(Timestamp::since_epoch(now.as_duration().saturating_sub(age)));

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use guv_model::{AppName, Environment, Secret};
+use guv_model::{AppName, Environment, Secret, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::store::{App, Store};
+use crate::config::Loaded;
 use crate::governor::{Governor, Handle, Options};
 use crate::history::{History, Retention};
 use crate::{BoxError, Config, Recorder, Registry};
@@ -84,7 +85,7 @@ impl Fleet {
     }
 
     /// Reads a configuration as that of an application.
-    pub(super) fn read(&self, app: &App, text: &str) -> Result<Config, Refused> {
+    pub(super) fn read(&self, app: &App, text: &str) -> Result<Loaded, crate::config::Error> {
         let environment = Environment {
             app: Some(AppName::new(&app.platform_app)),
             api_key: app.platform_token.as_ref().map(Secret::new),
@@ -92,8 +93,6 @@ impl Fleet {
         };
         let name = format!("{}.guv.yaml", app.id);
         crate::config::load(&name, text, &environment, &[])
-            .map(|loaded| loaded.config)
-            .map_err(Refused::Config)
     }
 
     /// Takes a configuration into force: into the governor that there is, else into a new one.
@@ -128,8 +127,8 @@ impl Fleet {
         for app in self.store.apps()? {
             let Some((_, text)) = self.store.text(&app.id, None)? else { continue };
             let outcome = match self.read(&app, &text) {
-                Ok(config) => self.govern(apps, &app, config).await,
-                Err(refused) => Err(refused),
+                Ok(loaded) => self.govern(apps, &app, loaded.config).await,
+                Err(error) => Err(Refused::Config(error)),
             };
             if let Err(refused) = outcome {
                 tracing::error!(app = app.id, error = crate::record::with_causes(&refused), "not governed");
@@ -151,8 +150,12 @@ impl Fleet {
     }
 }
 
+/// Now.
+pub(super) fn moment() -> Timestamp {
+    Timestamp::since_epoch(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
 /// Now, in Unix seconds.
 pub(super) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    i64::try_from(moment().as_duration().as_secs()).unwrap_or(i64::MAX)
 }

@@ -55,6 +55,13 @@ impl From<super::store::Error> for Refusal {
     }
 }
 
+impl From<super::file::Error> for Refusal {
+    fn from(error: super::file::Error) -> Self {
+        tracing::error!(error = with_causes(&error), "the configuration's file cannot be used");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, with_causes(&error))
+    }
+}
+
 impl From<crate::history::Error> for Refusal {
     fn from(error: crate::history::Error) -> Self {
         Self::internal(&error)

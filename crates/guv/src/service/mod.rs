@@ -4,12 +4,16 @@
 //! platforms' keys are kept in a folder. [`Local`] is the same interface to the one governor of a program. Neither is
 //! on the way of a decision: the governors go on whatever happens here.
 //!
-//! Every request but `/healthz` needs a bearer token, except for [`Local`] without one, which must then be bound to
-//! loopback. An application's token opens that application alone.
+//! Every request that shows or changes something needs a bearer token, except for [`Local`] with an [`open_gate`], which
+//! must then be bound to loopback. An application's token opens that application alone. The page that is served beside
+//! uses the interface as everybody does.
 
-mod api;
+mod access;
+mod answers;
 mod apps;
+mod desk;
 mod error;
+mod file;
 mod metrics;
 mod openapi;
 mod routes;
@@ -23,11 +27,13 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+pub use access::{Gate, May, bearer, open_gate, token_gate};
 pub use apps::{Governed, MakeRegistry};
+pub use file::{FileConfig, ReadConfig};
 pub use openapi::document;
 pub use secrets::{Error as SecretError, SealingKey, Token, TokenHash};
 
-use api::{Access, Api};
+use access::{Access, Api};
 use apps::{Apps, Fleet};
 use store::Store;
 
@@ -102,10 +108,12 @@ pub async fn serve(options: Options, cancel: CancellationToken) -> Result<Servic
     let store = Store::open(&folder.join("service.sqlite"), key).map_err(stored)?;
     let made = match admin {
         Some(hash) => {
-            store.keep_token(&hash, None, "admin").map_err(stored)?;
+            store.keep_token(&hash, None, "admin", May::Write).map_err(stored)?;
             None
         }
-        None if store.is_new().map_err(stored)? => Some(store.add_token(None, "admin").map_err(stored)?),
+        None if store.is_new().map_err(stored)? => {
+            Some(store.add_token(None, "admin", May::Write).map_err(stored)?)
+        }
         None => None,
     };
     let listener = listen(address).await?;
@@ -117,30 +125,49 @@ pub async fn serve(options: Options, cancel: CancellationToken) -> Result<Servic
 
 /// The interface to one governor.
 pub struct Local {
-    /// Where to listen; port 0 takes any free one.
-    pub address: SocketAddr,
     /// The id of the application in paths.
     pub id: String,
     /// The governor.
     pub governed: Governed,
-    /// What opens it; `None` opens it to everybody who can reach it.
-    pub token: Option<TokenHash>,
+    /// What whoever asks may do.
+    pub gate: Gate,
+    /// The file that the configuration came from, where it did.
+    pub file: Option<FileConfig>,
 }
 
 impl Local {
-    /// Serves until cancelled.
+    /// Serves until cancelled; port 0 takes any free one. Whether the gate is good enough for the address is the caller's
+    /// to know.
     ///
     /// # Errors
-    /// When the address cannot be used, or is not loopback and there is no token.
-    pub async fn serve(self, cancel: CancellationToken) -> Result<Service, Error> {
-        if self.token.is_none() && !self.address.ip().is_loopback() {
-            return Err(Error::Open(self.address));
-        }
-        let listener = listen(self.address).await?;
+    /// When the address cannot be used.
+    pub async fn serve(self, address: SocketAddr, cancel: CancellationToken) -> Result<Service, Error> {
+        let listener = listen(address).await?;
+        start(listener, self.api(), None, cancel)
+    }
+
+    /// What is below `/v1` and `/config`, for a server that has its own page, metrics and health.
+    pub fn router(self) -> axum::Router {
+        routes::api(self.api())
+    }
+
+    fn api(self) -> Api {
         let apps = Apps::default();
         apps.put(&self.id, self.governed);
-        let api = Api { apps: Arc::new(apps), access: Access::Local(self.token) };
-        start(listener, api, None, cancel)
+        let access = Access::Local { gate: self.gate, file: self.file.map(Arc::new) };
+        Api { apps: Arc::new(apps), access }
+    }
+}
+
+/// The gate of an interface that listens there: a token's, or, on loopback alone, an open one.
+///
+/// # Errors
+/// [`Error::Open`] beyond loopback without a token.
+pub fn gate(address: SocketAddr, token: Option<&str>) -> Result<Gate, Error> {
+    match token {
+        Some(token) => Ok(token_gate(TokenHash::of(token))),
+        None if address.ip().is_loopback() => Ok(open_gate()),
+        None => Err(Error::Open(address)),
     }
 }
 

@@ -101,6 +101,11 @@ impl TokenHash {
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// Its first digits, by which a token is named.
+    pub(super) fn id(&self) -> String {
+        self.0.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

@@ -5,13 +5,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::access::May;
+use super::answers::TokenInfo;
+use super::apps::now;
 use super::secrets::{self, SealingKey, Token, TokenHash};
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS apps (id TEXT PRIMARY KEY, platform_app TEXT NOT NULL, platform_token BLOB) STRICT;
-CREATE TABLE IF NOT EXISTS tokens (hash BLOB PRIMARY KEY, app TEXT, name TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS tokens (
+    hash BLOB PRIMARY KEY, app TEXT, name TEXT NOT NULL,
+    may TEXT NOT NULL DEFAULT 'write', at INTEGER NOT NULL DEFAULT 0
+) STRICT;
 CREATE TABLE IF NOT EXISTS versions (
     app TEXT NOT NULL, version INTEGER NOT NULL, at INTEGER NOT NULL, who TEXT NOT NULL, text BLOB NOT NULL,
     PRIMARY KEY (app, version)
@@ -36,6 +43,7 @@ pub(super) struct Identity {
     pub(super) app: Option<String>,
     /// Who, for the versions.
     pub(super) name: String,
+    pub(super) may: May,
 }
 
 /// An application.
@@ -48,11 +56,12 @@ pub(super) struct App {
 }
 
 /// A version of a configuration.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(super) struct Version {
     pub(super) version: i64,
     /// Unix seconds.
     pub(super) at: i64,
+    /// The name of the token that it came with; `file` where it was written by hand.
     pub(super) who: String,
 }
 
@@ -67,6 +76,7 @@ impl Store {
         connection.busy_timeout(Duration::from_secs(5))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.execute_batch(TABLES)?;
+        add_columns(&connection)?;
         Ok(Self { connection: Mutex::new(connection), key })
     }
 
@@ -77,31 +87,59 @@ impl Store {
 
     /// Whether nobody can administrate yet.
     pub(super) fn is_new(&self) -> Result<bool, Error> {
-        let admins: i64 =
-            self.lock().query_row("SELECT count(*) FROM tokens WHERE app IS NULL", [], |row| row.get(0))?;
+        let admins: i64 = self.lock().query_row(
+            "SELECT count(*) FROM tokens WHERE app IS NULL AND may = 'write'",
+            [],
+            |row| row.get(0),
+        )?;
         Ok(admins == 0)
     }
 
     /// Makes a token for an application, or for the administrator.
-    pub(super) fn add_token(&self, app: Option<&str>, name: &str) -> Result<Token, Error> {
+    pub(super) fn add_token(&self, app: Option<&str>, name: &str, may: May) -> Result<Token, Error> {
         let token = Token::new()?;
-        self.keep_token(&TokenHash::of(token.reveal()), app, name)?;
+        self.keep_token(&TokenHash::of(token.reveal()), app, name, may)?;
         Ok(token)
     }
 
     /// Keeps the hash of a token that somebody else has made.
-    pub(super) fn keep_token(&self, hash: &TokenHash, app: Option<&str>, name: &str) -> Result<(), Error> {
-        let sql = "INSERT OR REPLACE INTO tokens (hash, app, name) VALUES (?1, ?2, ?3)";
-        self.lock().execute(sql, params![hash.bytes(), app, name])?;
+    pub(super) fn keep_token(
+        &self,
+        hash: &TokenHash,
+        app: Option<&str>,
+        name: &str,
+        may: May,
+    ) -> Result<(), Error> {
+        let sql = "INSERT OR REPLACE INTO tokens (hash, app, name, may, at) VALUES (?1, ?2, ?3, ?4, ?5)";
+        self.lock().execute(sql, params![hash.bytes(), app, name, word(may), now()])?;
         Ok(())
+    }
+
+    /// The tokens of an application, or those that open all.
+    pub(super) fn tokens(&self, app: Option<&str>) -> Result<Vec<TokenInfo>, Error> {
+        let connection = self.lock();
+        let sql = "SELECT lower(substr(hex(hash), 1, 16)), name, may, at FROM tokens WHERE app IS ?1 ORDER BY at, 1";
+        let mut statement = connection.prepare(sql)?;
+        let tokens = statement.query_map([app], |row| {
+            let may = level(&row.get::<_, String>(2)?);
+            Ok(TokenInfo { id: row.get(0)?, name: row.get(1)?, may, at: row.get(3)?, is_yours: false })
+        })?;
+        Ok(tokens.collect::<Result<_, _>>()?)
+    }
+
+    /// Forgets a token of an application, or one that opens all. Whether there was such.
+    pub(super) fn remove_token(&self, app: Option<&str>, id: &str) -> Result<bool, Error> {
+        let sql = "DELETE FROM tokens WHERE app IS ?1 AND lower(substr(hex(hash), 1, 16)) = ?2";
+        Ok(self.lock().execute(sql, params![app, id])? > 0)
     }
 
     pub(super) fn identify(&self, token: &str) -> Result<Option<Identity>, Error> {
         let hash = TokenHash::of(token);
-        let sql = "SELECT app, name FROM tokens WHERE hash = ?1";
-        let identity = self
-            .lock()
-            .query_row(sql, [hash.bytes()], |row| Ok(Identity { app: row.get(0)?, name: row.get(1)? }));
+        let sql = "SELECT app, name, may FROM tokens WHERE hash = ?1";
+        let identity = self.lock().query_row(sql, [hash.bytes()], |row| {
+            let may = level(&row.get::<_, String>(2)?);
+            Ok(Identity { app: row.get(0)?, name: row.get(1)?, may })
+        });
         Ok(identity.optional()?)
     }
 
@@ -185,4 +223,28 @@ impl Store {
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
+}
+
+fn word(may: May) -> &'static str {
+    match may {
+        May::Read => "read",
+        May::Write => "write",
+    }
+}
+
+/// What is not understood allows the least.
+fn level(word: &str) -> May {
+    if word == "write" { May::Write } else { May::Read }
+}
+
+/// A store that is older than some columns gets them.
+fn add_columns(connection: &Connection) -> Result<(), Error> {
+    for (name, kind) in [("may", "TEXT NOT NULL DEFAULT 'write'"), ("at", "INTEGER NOT NULL DEFAULT 0")] {
+        let sql = "SELECT count(*) FROM pragma_table_info('tokens') WHERE name = ?1";
+        let there: i64 = connection.query_row(sql, [name], |row| row.get(0))?;
+        if there == 0 {
+            connection.execute_batch(&format!("ALTER TABLE tokens ADD COLUMN {name} {kind}"))?;
+        }
+    }
+    Ok(())
 }

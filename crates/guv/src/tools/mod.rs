@@ -2,5 +2,6 @@
 
 pub mod capacity;
 pub mod export;
+pub mod preview;
 pub mod replay;
 pub mod workerstats;

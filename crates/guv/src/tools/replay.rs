@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use guv_model::{Config, Decision, Role, RoleState, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{Outcome, Record};
@@ -29,7 +30,7 @@ pub struct RoleOutcome {
 }
 
 /// Workers over time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Use {
     /// Workers times hours.
     pub worker_hours: f64,

@@ -83,8 +83,14 @@ async fn usage_and_charts_come_from_what_was_recorded() {
     let points =
         reader.chart(&Role::new("work"), from, Timestamp::from_unix_seconds(4_000_000_000), 100_000_000);
     let points = points.unwrap();
-    assert_eq!(points.iter().map(|point| point.ready_max).max(), Some(1000));
-    assert_eq!(points.iter().map(|point| point.workers_max).max(), Some(9));
+    let most = |column: &[Option<f64>]| column.iter().flatten().copied().fold(0.0, f64::max);
+    assert_eq!((most(&points.series.ready_max), most(&points.series.workers_max)), (1000.0, 9.0));
+    // The totals are the usage, and a chart from roll-ups tells the same as one from decisions.
+    let totals = points.totals;
+    assert!((totals.hours - work.hours).abs() < 1e-6, "{totals:?}");
+    assert_eq!((totals.changes, totals.failures), (2.0, 1.0), "{totals:?}");
+    assert!(totals.worker_hours < totals.constant_hours, "{totals:?}");
+    assert!((0.0..=1.0).contains(&totals.hit_rate.unwrap()), "{totals:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,7 +106,7 @@ async fn what_is_old_is_pruned_and_the_roll_ups_stay() {
     assert_eq!(read(&history, &all()), [late]);
     let (from, to) = (Timestamp::from_unix_seconds(0), Timestamp::from_unix_seconds(4_000_000_000));
     let points = history.reader().unwrap().chart(&Role::new("work"), from, to, 100_000_000).unwrap();
-    assert!(points.len() >= 2, "{points:?}");
+    assert!(points.series.at.len() >= 2, "{points:?}");
 }
 
 #[tokio::test(start_paused = true)]

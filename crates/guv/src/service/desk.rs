@@ -1,0 +1,72 @@
+//! Where the configuration of an application is read, tried and changed.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+
+use super::apps::{Apps, Fleet, Governed, Refused, now};
+use super::error::Refusal;
+use super::file::FileConfig;
+use super::store::{App, Version};
+use crate::config::Loaded;
+
+/// The configuration of one application.
+pub(super) enum Desk {
+    /// A service keeps it.
+    Kept(Arc<Fleet>, Box<App>),
+    /// It is in a file.
+    File(Arc<FileConfig>, Governed),
+}
+
+impl Desk {
+    /// The newest text and its version; nothing and 0 where there is none yet.
+    pub(super) fn text(&self) -> Result<(i64, String), Refusal> {
+        match self {
+            Self::Kept(fleet, app) => Ok(fleet.store.text(&app.id, None)?.unwrap_or_default()),
+            Self::File(file, _) => {
+                let newest = file.versions()?.first().map_or(0, |version| version.version);
+                Ok((newest, file.text()?))
+            }
+        }
+    }
+
+    /// Reads a text as the configuration, without taking it into force.
+    pub(super) fn read(&self, text: &str) -> Result<Loaded, crate::config::Error> {
+        match self {
+            Self::Kept(fleet, app) => fleet.read(app, text),
+            Self::File(file, _) => (file.read)(text),
+        }
+    }
+
+    /// Takes a text into force, and keeps it as the newest version.
+    pub(super) async fn take(&self, apps: &Apps, who: &str, text: &str) -> Result<i64, Refusal> {
+        let config = self.read(text).map_err(Refused::Config)?.config;
+        match self {
+            Self::Kept(fleet, app) => {
+                fleet.govern(apps, app, config).await?;
+                Ok(fleet.store.add_version(&app.id, who, now(), text)?)
+            }
+            Self::File(file, governed) => {
+                governed.handle.reload(config).await.map_err(Refused::Governor)?;
+                Ok(file.write(text, who, now())?)
+            }
+        }
+    }
+
+    /// Every version, newest first.
+    pub(super) fn versions(&self) -> Result<Vec<Version>, Refusal> {
+        match self {
+            Self::Kept(fleet, app) => Ok(fleet.store.versions(&app.id)?),
+            Self::File(file, _) => Ok(file.versions()?),
+        }
+    }
+
+    /// The text of a version.
+    pub(super) fn version(&self, number: i64) -> Result<String, Refusal> {
+        let found = match self {
+            Self::Kept(fleet, app) => fleet.store.text(&app.id, Some(number))?.map(|(_, text)| text),
+            Self::File(file, _) => file.version(number)?,
+        };
+        found.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, format!("there is no version {number}")))
+    }
+}
