@@ -1,12 +1,12 @@
 //! `msgflo dlq`: messages that workers have refused, and what is to become of them.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use futures_util::StreamExt;
-use msgflo_core::{Broker, Delivery, Headers, QueueName};
-use serde_json::{Value, json};
+use msgflo_coordinator::deadletters;
+use msgflo_core::{Broker, Delivery, QueueName};
+use serde_json::json;
 
 use crate::arguments::BrokerArguments;
 use crate::broker;
@@ -67,19 +67,6 @@ pub(crate) struct Messages {
     pub(crate) amount: Option<usize>,
 }
 
-/// How long the next message of a queue that has some is waited for.
-const IDLE: Duration = Duration::from_secs(5);
-/// What a broker writes into a message's headers when it is refused.
-const DEATH: [&str; 7] = [
-    "x-death",
-    "x-first-death-exchange",
-    "x-first-death-queue",
-    "x-first-death-reason",
-    "x-last-death-exchange",
-    "x-last-death-queue",
-    "x-last-death-reason",
-];
-
 pub(crate) async fn dlq(command: Dlq) -> Outcome {
     match command {
         Dlq::List { broker, queues, json } => list(&broker, &queues, json).await,
@@ -111,7 +98,7 @@ async fn peek(messages: &Messages, json: bool) -> Outcome {
     let (broker, taken) = take(messages).await?;
     for delivery in &taken {
         let message = &delivery.message;
-        let death = death(&message.headers);
+        let death = deadletters::death(&message.headers);
         if json {
             print(json!({"payload": value(&message.payload), "death": death, "headers": message.headers}))?;
         } else {
@@ -129,23 +116,16 @@ async fn peek(messages: &Messages, json: bool) -> Outcome {
 
 async fn requeue(messages: &Messages, to: Option<QueueName>) -> Outcome {
     let (broker, taken) = take(messages).await?;
-    let mut moved = 0_u64;
-    for delivery in taken {
-        let origin = death(&delivery.message.headers)["queue"].as_str().map(QueueName::from);
-        let Some(target) = to.clone().or(origin) else {
-            let failure =
-                Failure::new(format!("a message of {} does not say where it was refused", messages.queue));
-            return Err(Stop::failed(failure.help("say where it is to go: --to QUEUE")));
-        };
-        let mut message = delivery.message.clone();
-        // Its story begins anew: it is tried as often as the first time.
-        DEATH.iter().for_each(|key| drop(message.headers.remove(*key)));
-        broker.send_to_queue(&target, message).await?;
-        delivery.ack();
-        moved += 1;
-    }
+    let requeued = deadletters::requeue(&*broker, taken, to.as_ref()).await?;
     broker.close().await?;
-    print(format_args!("{moved} requeued"))?;
+    print(format_args!("{} requeued", requeued.moved))?;
+    if requeued.homeless > 0 {
+        let message = format!(
+            "{} messages of {} do not say where they were refused",
+            requeued.homeless, messages.queue
+        );
+        return Err(Stop::failed(Failure::new(message).help("say where they are to go: --to QUEUE")));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -158,26 +138,8 @@ async fn drop_all(messages: &Messages) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Takes as many messages as were asked for, and no more than there are now: what is refused once more comes again.
-async fn take(messages: &Messages) -> Result<(std::sync::Arc<dyn Broker>, Vec<Delivery>), Stop> {
+async fn take(messages: &Messages) -> Result<(Arc<dyn Broker>, Vec<Delivery>), Stop> {
     let broker = broker::connect_existing(messages.broker.broker.as_deref()).await?;
-    let queue = QueueName::from(messages.queue.as_str());
-    let ready = usize::try_from(broker.depth(&queue).await?.ready).unwrap_or(usize::MAX);
-    let wanted = messages.amount.map_or(ready, |amount| amount.min(ready));
-    let mut taken = Vec::new();
-    if wanted > 0 {
-        // All are held until the end, so there must be room for them; 0 is no limit.
-        let prefetch = u16::try_from(wanted).unwrap_or(0);
-        let mut deliveries = broker.consume(&queue, prefetch).await?;
-        while taken.len() < wanted {
-            let Ok(Some(delivery)) = tokio::time::timeout(IDLE, deliveries.next()).await else { break };
-            taken.push(delivery);
-        }
-    }
+    let taken = deadletters::take(&*broker, &messages.queue.as_str().into(), messages.amount).await?;
     Ok((broker, taken))
-}
-
-/// What a message says of its last refusal.
-fn death(headers: &Headers) -> Value {
-    headers.get("x-death").and_then(|deaths| deaths.get(0)).cloned().unwrap_or_default()
 }

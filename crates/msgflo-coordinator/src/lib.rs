@@ -12,6 +12,7 @@
 //! It is not on the way of any message.
 
 mod coordinator;
+pub mod deadletters;
 mod desired;
 pub mod guard;
 mod library;

@@ -148,6 +148,9 @@ pub struct EdgeStatus {
     /// Messages a second that the outport sends at present. `None`: the broker does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
+    /// The inport where what the target refuses goes, as `role.port`.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_optional_text")]
+    pub deadletter: Option<PortRef>,
     /// Whether it is there.
     pub state: EdgeState,
     /// Why it is not.
@@ -157,6 +160,13 @@ pub struct EdgeStatus {
 
 fn as_text<S: Serializer>(port: &PortRef, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(port)
+}
+
+fn as_optional_text<S: Serializer>(port: &Option<PortRef>, serializer: S) -> Result<S::Ok, S::Error> {
+    match port {
+        Some(port) => serializer.collect_str(port),
+        None => serializer.serialize_none(),
+    }
 }
 
 #[cfg(test)]

@@ -276,6 +276,10 @@ impl Bindings {
             target: connection.target.clone(),
             round_robin: matches!(connection.routing, Routing::RoundRobin { .. }),
             rate: None,
+            deadletter: match &connection.routing {
+                Routing::RoundRobin { deadletter } => deadletter.clone(),
+                Routing::PubSub => None,
+            },
             state,
             reason,
         }
