@@ -119,6 +119,7 @@ fn start_ping(arguments: &InterfaceArguments) -> Result<Option<AbortOnDropHandle
 /// Says where the network is reached.
 fn announce(interface: &Interface, arguments: &Run) -> Result<(), Stop> {
     let (http, socket) = interface.urls().map_err(Stop::internal)?;
+    eprintln!("page: {http}/");
     eprintln!("status: {http}/api/status");
     if let Some(ide) = &arguments.interface.ide {
         let mut link = url::Url::parse(ide)
@@ -198,11 +199,12 @@ fn server(
     });
     msgflo_server::Options {
         network: network.to_owned(),
-        broker: connected.broker.address(),
+        broker: connected.broker.clone(),
         coordinator: coordinator.handle(),
         scaling,
         editor,
         tls,
+        further: axum::Router::new(),
     }
 }
 

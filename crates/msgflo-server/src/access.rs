@@ -44,8 +44,12 @@ impl Permissions {
 
     /// Whether the state of the network may be read with this secret, or without any.
     pub(crate) fn allow_status(&self, secret: Option<&str>) -> bool {
-        let any_of = &[Capability::NetworkStatus, Capability::NetworkControl];
-        self.open.allow(any_of) || secret.is_some_and(|secret| self.of(secret).allow(any_of))
+        self.allow(secret, true, &[Capability::NetworkStatus, Capability::NetworkControl])
+    }
+
+    /// Whether one of these is allowed with this secret, or without any to one who is trusted: no page of a foreign site.
+    pub(crate) fn allow(&self, secret: Option<&str>, is_trusted: bool, any_of: &[Capability]) -> bool {
+        (is_trusted && self.open.allow(any_of)) || secret.is_some_and(|secret| self.of(secret).allow(any_of))
     }
 
     /// What a secret allows; a wrong one allows nothing.

@@ -3,7 +3,11 @@
 //! | request | answer |
 //! |---|---|
 //! | WebSocket at `/` | the FBP runtime protocol, 0.7 and 0.8, subprotocol `noflo`: see docs/protocol.md |
+//! | `GET /` of a browser | the page: see docs/ui.md |
 //! | `GET /api/status` | the network: nodes, processes, queues, edges; with scaling, the last decision of each role |
+//! | `GET /api/deadletters`, `…/{queue}`, `POST …/{queue}/requeue`, `…/drop` | messages that were refused |
+//! | `POST /api/packets` | one message for an inport |
+//! | `POST /api/graph/parse`, `…/print` | .fbp text and JSON graphs, both ways |
 //! | `GET /metrics` | the same in numbers, in Prometheus' text format |
 //! | `GET /healthz` | 200 while the coordinator runs, else 503 |
 //!
@@ -30,17 +34,18 @@ mod trace;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use msgflo_coordinator::Handle;
+use msgflo_core::Broker;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use http::Shown;
@@ -55,8 +60,8 @@ pub use tls::{Tls, TlsError};
 pub struct Options {
     /// The network's name.
     pub network: String,
-    /// The broker's URL, without its password.
-    pub broker: String,
+    /// The broker.
+    pub broker: Arc<dyn Broker>,
     /// The coordinator.
     pub coordinator: Handle,
     /// What the scaler last decided, if there is one: a JSON object to be shown as it is.
@@ -65,6 +70,8 @@ pub struct Options {
     pub editor: Editor,
     /// Speak TLS.
     pub tls: Option<Tls>,
+    /// What else is served, such as a governor's interface. It looks after its own permissions.
+    pub further: Router,
 }
 
 /// Serves until `token` is cancelled, the answers under way are given and the graph is saved.
@@ -72,19 +79,20 @@ pub struct Options {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, options: Options, token: CancellationToken) -> io::Result<()> {
-    let Options { network, broker, coordinator, scaling, editor, tls } = options;
+    let Options { network, broker, coordinator, scaling, editor, tls, further } = options;
     let (hub, inbox) = mpsc::channel(hub::INBOX);
-    let permissions = editor.permissions.clone();
     let door = Arc::new(Door {
         hub,
-        permissions: permissions.clone(),
+        permissions: editor.permissions.clone(),
         origins: editor.origins.clone(),
         next: AtomicU64::new(1),
+        present: AtomicUsize::new(0),
         closing: token.clone(),
     });
     let running =
         tokio::spawn(Hub::new(network.clone(), coordinator.clone(), editor).run(inbox, token.clone()));
-    let shown = Arc::new(Shown { network, broker, coordinator, scaling, permissions });
+    let taking = Mutex::new(());
+    let shown = Arc::new(Shown { network, broker, coordinator, scaling, door: door.clone(), taking });
     let root = {
         let shown = shown.clone();
         move |headers: HeaderMap, upgrade: Result<WebSocketUpgrade, _>| {
@@ -96,7 +104,16 @@ pub async fn serve(listener: TcpListener, options: Options, token: CancellationT
         .route("/api/status", get(http::status))
         .route("/metrics", get(http::prometheus))
         .route("/healthz", get(http::health))
-        .with_state(shown);
+        .route("/api/deadletters", get(http::deadletters::list))
+        .route("/api/deadletters/{queue}", get(http::deadletters::peek))
+        .route("/api/deadletters/{queue}/requeue", post(http::deadletters::requeue))
+        .route("/api/deadletters/{queue}/drop", post(http::deadletters::discard))
+        .route("/api/packets", post(http::packets::send))
+        .route("/api/graph/parse", post(http::text::parse))
+        .route("/api/graph/print", post(http::text::print))
+        .with_state(shown)
+        .merge(further)
+        .fallback(get(web_ui::file));
     let stopped = token.clone().cancelled_owned();
     let served = match tls {
         None => axum::serve(listener, router).with_graceful_shutdown(stopped).await,
@@ -112,7 +129,7 @@ pub async fn serve(listener: TcpListener, options: Options, token: CancellationT
     served
 }
 
-/// A socket for editors, a few words for people.
+/// A socket for editors, the page for people, a few words for whoever is neither.
 async fn root(
     door: Arc<Door>,
     shown: Arc<Shown>,
@@ -121,6 +138,7 @@ async fn root(
 ) -> Response {
     match upgrade {
         Ok(upgrade) => socket::upgrade(door, &headers, upgrade),
+        Err(_) if web_ui::is_wanted(&headers) => web_ui::page(&headers),
         Err(_) => http::welcome(&shown),
     }
 }

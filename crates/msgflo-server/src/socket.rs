@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
@@ -37,13 +37,15 @@ pub(crate) struct Door {
     /// Origins of web pages that count as our own.
     pub(crate) origins: Vec<String>,
     pub(crate) next: AtomicU64,
+    /// How many clients are connected.
+    pub(crate) present: AtomicUsize,
     pub(crate) closing: CancellationToken,
 }
 
 impl Door {
     /// Whether what is open to everybody is open to whoever sends these headers. A browser lets any page connect to this
     /// machine, and says which page it is; what is no browser says nothing.
-    fn trusts(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn trusts(&self, headers: &HeaderMap) -> bool {
         let Some(origin) = headers.get(header::ORIGIN) else { return true };
         let Ok(origin) = origin.to_str() else { return false };
         self.origins.iter().any(|known| known.trim_end_matches('/') == origin) || is_of_this_machine(origin)
@@ -76,6 +78,7 @@ async fn serve(socket: WebSocket, grant: Grant, door: Arc<Door>) {
     if door.hub.send(Incoming::Joined(id, outbox, grant)).await.is_err() {
         return;
     }
+    door.present.fetch_add(1, Ordering::Relaxed);
     let (sink, mut stream) = socket.split();
     let writing = write(sink, texts, door.closing.clone());
     let reading = async {
@@ -95,6 +98,7 @@ async fn serve(socket: WebSocket, grant: Grant, door: Arc<Door>) {
         () = writing => {}
         () = reading => {}
     }
+    door.present.fetch_sub(1, Ordering::Relaxed);
     // If the hub has ended, it has forgotten everybody.
     let _ = door.hub.send(Incoming::Left(id)).await;
 }
@@ -151,6 +155,7 @@ mod tests {
                 permissions: Permissions::open(),
                 origins: vec!["https://editor.example/".into()],
                 next: AtomicU64::new(0),
+                present: AtomicUsize::new(0),
                 closing: CancellationToken::new(),
             };
             let headers = HeaderMap::from_iter([(header::ORIGIN, origin.parse().unwrap())]);

@@ -1,0 +1,191 @@
+//! Messages that workers have refused, over HTTP: what `msgflo dlq` does, for the queues that the network's graph names.
+//!
+//! No message is taken from a worker: a queue that somebody takes from is shown, but not looked into.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use msgflo_coordinator::{PortRef, deadletters};
+use msgflo_core::{Delivery, QueueName};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Refusal, Shown};
+use crate::payload;
+use crate::protocol::Capability;
+
+/// The most messages that are shown at once, and held meanwhile.
+const MOST_SHOWN: usize = 200;
+/// The most messages that one request moves or removes.
+const MOST_MOVED: usize = 10_000;
+
+/// A queue where refused messages go.
+#[derive(Serialize)]
+struct Parked {
+    node: String,
+    port: String,
+    queue: QueueName,
+    ready: u64,
+    consumers: u32,
+    /// The inports whose workers refuse them.
+    refused_by: Vec<String>,
+}
+
+/// `GET /api/deadletters`
+pub(crate) async fn list(
+    State(shown): State<Arc<Shown>>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Refusal> {
+    shown.admit(&headers, &[Capability::NetworkData, Capability::NetworkStatus])?;
+    Ok(Json(json!(parked(&shown).await?)))
+}
+
+async fn parked(shown: &Shown) -> Result<Vec<Parked>, Refusal> {
+    let status = shown.coordinator.status().await?;
+    let mut refusing: HashMap<&PortRef, Vec<String>> = HashMap::new();
+    for edge in &status.edges {
+        if let Some(deadletter) = &edge.deadletter {
+            refusing.entry(deadletter).or_default().push(edge.target.to_string());
+        }
+    }
+    let mut found = Vec::new();
+    for node in &status.nodes {
+        for queue in &node.queues {
+            let by =
+                refusing.iter().find(|(port, _)| port.role == node.role && port.port.matches(&queue.port));
+            let (Some((_, by)), Some(depth)) = (by, &queue.depth) else { continue };
+            found.push(Parked {
+                node: node.role.to_string(),
+                port: queue.port.to_string(),
+                queue: queue.queue.clone(),
+                ready: depth.ready,
+                consumers: depth.consumers,
+                refused_by: by.clone(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// The queue, if refused messages are parked there and nobody else takes them.
+async fn queue(shown: &Shown, name: &str) -> Result<QueueName, Refusal> {
+    let found = parked(shown).await?.into_iter().find(|parked| parked.queue.as_str() == name);
+    let found = found.ok_or_else(|| {
+        let message =
+            format!("`{name}` is no queue where the graph sends refused messages: see /api/deadletters");
+        Refusal::new(StatusCode::NOT_FOUND, message)
+    })?;
+    if found.consumers > 0 {
+        let message = format!(
+            "{} takes from `{name}`: its messages are its own. Stop it to look at them here",
+            found.node
+        );
+        return Err(Refusal::new(StatusCode::CONFLICT, message));
+    }
+    Ok(found.queue)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Amount {
+    limit: Option<usize>,
+}
+
+/// `GET /api/deadletters/{queue}`
+pub(crate) async fn peek(
+    State(shown): State<Arc<Shown>>,
+    Path(name): Path<String>,
+    Query(Amount { limit }): Query<Amount>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Refusal> {
+    shown.admit(&headers, &[Capability::NetworkData])?;
+    let queue = queue(&shown, &name).await?;
+    let _alone = shown.taking.lock().await;
+    let most = limit.unwrap_or(MOST_SHOWN).min(MOST_SHOWN);
+    let taken = deadletters::take(&*shown.broker, &queue, Some(most)).await?;
+    let messages = taken.iter().map(|Delivery { message, .. }| {
+        json!({
+            "id": deadletters::fingerprint(message),
+            "data": payload::shown(message),
+            "death": deadletters::death(&message.headers),
+            "headers": message.headers,
+            "contentType": message.content_type,
+            "timestamp": message.timestamp,
+            "bytes": message.payload.len(),
+        })
+    });
+    // They go back to their places when this is over.
+    Ok(Json(json!({"queue": queue, "messages": messages.collect::<Vec<_>>()})))
+}
+
+/// Which of the messages.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Chosen {
+    /// By what `peek` calls them.
+    ids: Option<Vec<String>>,
+    /// Every one that is there now.
+    #[serde(default)]
+    all: bool,
+    /// Where to, instead of where they were refused.
+    to: Option<String>,
+}
+
+/// `POST /api/deadletters/{queue}/requeue`
+pub(crate) async fn requeue(
+    State(shown): State<Arc<Shown>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Json(chosen): Json<Chosen>,
+) -> Result<Response, Refusal> {
+    let to = chosen.to.as_deref().map(QueueName::from);
+    let _alone = shown.taking.lock().await;
+    let taken = take(&shown, &name, &headers, chosen).await?;
+    let requeued = deadletters::requeue(&*shown.broker, taken, to.as_ref()).await?;
+    Ok(Json(json!({"moved": requeued.moved, "homeless": requeued.homeless})).into_response())
+}
+
+/// `POST /api/deadletters/{queue}/drop`
+pub(crate) async fn discard(
+    State(shown): State<Arc<Shown>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Json(chosen): Json<Chosen>,
+) -> Result<Response, Refusal> {
+    let _alone = shown.taking.lock().await;
+    let taken = take(&shown, &name, &headers, chosen).await?;
+    let dropped = taken.len();
+    taken.into_iter().for_each(Delivery::ack);
+    Ok(Json(json!({"dropped": dropped})).into_response())
+}
+
+async fn take(
+    shown: &Shown,
+    name: &str,
+    headers: &HeaderMap,
+    chosen: Chosen,
+) -> Result<Vec<Delivery>, Refusal> {
+    shown.admit(headers, &[Capability::NetworkControl])?;
+    let mut wanted: HashMap<String, usize> = HashMap::new();
+    match (chosen.ids, chosen.all) {
+        (Some(ids), false) => ids.into_iter().for_each(|id| *wanted.entry(id).or_default() += 1),
+        (None, true) => {}
+        _ => {
+            let message = "say which messages: {\"ids\": […]} as the list has them, or {\"all\": true}";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, message));
+        }
+    }
+    let queue = queue(shown, name).await?;
+    let mut taken = deadletters::take(&*shown.broker, &queue, Some(MOST_MOVED)).await?;
+    if !chosen.all {
+        // Equal messages have the same id: as many of them are meant as were named.
+        taken.retain(|delivery| {
+            let left = wanted.get_mut(&deadletters::fingerprint(&delivery.message));
+            left.is_some_and(|left| std::mem::replace(left, left.saturating_sub(1)) > 0)
+        });
+    }
+    Ok(taken)
+}
