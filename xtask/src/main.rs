@@ -17,6 +17,7 @@ mod server;
 mod servers;
 mod tests;
 mod tools;
+mod web;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,7 @@ cargo xtask test [ARGUMENTS]    run every test, with the servers and peers it ne
 cargo xtask with COMMAND…       run COMMAND with the test servers' URLs in its environment
 cargo xtask rabbitmq            start a RabbitMQ of its own, print its URLs, stop it at Ctrl-C
 cargo xtask bench [ARGUMENTS]   run the benchmarks, side by side with the peers
+cargo xtask web [--if-possible] build the page that the programs serve; with --if-possible only where Node and npm are there
 cargo xtask tools               install what the tests need, and nothing else
 cargo xtask deny                check the dependencies' licences and sources
 ";
@@ -60,6 +62,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "with" => servers::run_with(&guard, arguments),
         "rabbitmq" => servers::run_rabbitmq(&guard),
         "bench" => bench::run(&guard, arguments),
+        "web" => web::run(arguments),
         "tools" => Tools::install().map(|_| ExitCode::SUCCESS),
         "deny" => deny::run(&guard),
         "help" | "--help" | "-h" => {

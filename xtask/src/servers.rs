@@ -12,6 +12,7 @@ use crate::postgres::{self, Postgres};
 use crate::rabbitmq::{self, RabbitMq};
 use crate::redis::Redis;
 use crate::tools::{PYTHON, Tools};
+use crate::web;
 
 const RABBITMQ: Requirement = Requirement {
     name: "RabbitMQ",
@@ -31,6 +32,13 @@ const SIDEKIQ: Requirement = Requirement {
     name: "Ruby with Sidekiq",
     packages: &["ruby", "ruby-sidekiq"],
     is_met: || packages::succeeds("ruby", &["-e", "require 'sidekiq'"]),
+};
+
+/// What the page is looked at with.
+const CHROMIUM: Requirement = Requirement {
+    name: "Chromium",
+    packages: &["chromium"],
+    is_met: || packages::find("chromium").is_some(),
 };
 
 /// The tests start one each. Debian has it in a folder that is in the PATH of root only.
@@ -54,8 +62,10 @@ impl Servers {
     /// # Errors
     /// With what is missing, and how to install it.
     pub(crate) fn install() -> Result<Tools> {
-        packages::ensure(&[RABBITMQ, POSTGRES, MOSQUITTO, REDIS, SIDEKIQ, PYTHON])?;
-        Tools::install()
+        packages::ensure(&[RABBITMQ, POSTGRES, MOSQUITTO, REDIS, SIDEKIQ, PYTHON, CHROMIUM])?;
+        let tools = Tools::install()?;
+        web::build(&tools.node)?;
+        Ok(tools)
     }
 
     /// Starts them, side by side, and returns when all serve.
@@ -75,12 +85,12 @@ impl Servers {
             .env("RABBITMQ_URL", &self.rabbitmq.url)
             .env("RABBITMQ_MANAGEMENT_URL", &self.rabbitmq.management_url)
             .env("DATABASE_URL_TEST", &self.postgres.url)
-            .env("MSGFLO_E2E_NODE", &self.tools.node)
+            .env("MSGFLO_E2E_NODE", &self.tools.node.program)
             .env("MSGFLO_E2E_NODE_MODULES", &self.tools.node_modules)
             .env("MSGFLO_E2E_PYTHON", &self.tools.python)
             .env("MSGFLO_E2E_PY_AMQP", &self.tools.py_amqp)
             .env("REDIS_URL_TEST", &self.redis.url)
-            .env("GUV_TEST_NODE", &self.tools.node)
+            .env("GUV_TEST_NODE", &self.tools.node.program)
             .env("GUV_TEST_NODE_MODULES", &self.tools.queue_node_modules)
             .env("GUV_TEST_PYTHON", &self.tools.queue_python)
     }

