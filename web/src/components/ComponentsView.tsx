@@ -77,11 +77,14 @@ export default function ComponentsView() {
         {chosen ? (
           <ComponentPage key={chosen.name} component={chosen} />
         ) : (
-          <EmptyState title={rest[0] ? `There is no component ${rest[0]}` : "Choose a component"} icon="components">
+          <>
+            <h1 className="unseen">Components</h1>
+            <EmptyState title={rest[0] ? `There is no component ${rest[0]}` : "Choose a component"} icon="components">
             {listed.length === 0
               ? "The library is empty: say --library or --componentdir to msgflo run."
               : "Its ports and its source are shown here."}
-          </EmptyState>
+            </EmptyState>
+          </>
         )}
       </section>
       {isMaking && (

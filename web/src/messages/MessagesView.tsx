@@ -55,7 +55,7 @@ export default function MessagesView() {
           />
         </label>
         <div className="messages-list-scroll">
-          <h3>Connections</h3>
+          <h2>Connections</h2>
           {listed.length === 0 && <p className="soft messages-none">{wanted ? "None has this in its name." : "Nothing is connected."}</p>}
           <ul>
             {listed.map(({ key, src, tgt, metadata }) => {
@@ -75,13 +75,13 @@ export default function MessagesView() {
                       <Icon name="right" />
                       <strong>{tgt.node}</strong> <code>{tgt.port}</code>
                     </span>
-                    {state !== "bound" && <Badge tone={words.tone}>{words.word}</Badge>}
+                    {(state === "pending" || state === "failed") && <Badge tone={words.tone}>{words.word}</Badge>}
                   </a>
                 </li>
               );
             })}
           </ul>
-          <h3>Deadletters</h3>
+          <h2>Deadletters</h2>
           <ParkedList chosen={isParked ? rest[1] : undefined} />
         </div>
       </nav>
@@ -91,6 +91,7 @@ export default function MessagesView() {
         <Stream key={chosen.key} edge={chosen} />
       ) : (
         <section className="messages-main">
+          <h1 className="unseen">Messages</h1>
           <EmptyState title={rest.length > 0 ? "There is no such connection" : "Choose a connection"} icon="messages">
             {edges.length === 0
               ? "Nothing is connected yet: connect two nodes in the network."

@@ -7,6 +7,7 @@ import {
   MiniMap,
   ReactFlow,
   useNodesState,
+  useReactFlow,
   type Connection,
   type NodeChange,
   type OnSelectionChangeFunc,
@@ -25,8 +26,11 @@ import { select, useView } from "./selection";
 
 const NODES = { participant: NodeCard };
 const EDGES = { connection: EdgeLine };
+const FIT = { padding: 0.12, maxZoom: 1.1 };
 /** How long after the last key or drag a new place is told. */
 const SAVE_MS = 250;
+/** Up to here everything is seen anyway, and a map would only cover some of it. */
+const FEW = 8;
 /** Above this, what lies outside the window is not drawn. */
 const MANY = 150;
 
@@ -118,6 +122,20 @@ export function Canvas() {
   const viewsRef = useRef(views);
   viewsRef.current = views;
 
+  // Until somebody has moved it, the picture fits the window as it is.
+  const isMoved = useRef(false);
+  const frame = useRef<HTMLDivElement>(null);
+  const flow = useReactFlow();
+  useEffect(() => {
+    const box = frame.current;
+    if (!box) return;
+    const observer = new ResizeObserver(() => {
+      if (!isMoved.current) requestAnimationFrame(() => void flow.fitView(FIT));
+    });
+    observer.observe(box);
+    return () => observer.disconnect();
+  }, [flow]);
+
   const isMany = nodes.length > MANY;
   return (
     <ReactFlow<FlowNode, FlowEdge>
@@ -154,13 +172,18 @@ export function Canvas() {
       minZoom={0.1}
       maxZoom={2}
       fitView
-      fitViewOptions={{ padding: 0.15, maxZoom: 1.1 }}
+      fitViewOptions={FIT}
+      ref={frame}
+      onMoveStart={(event) => {
+        // Without an event it was not a person.
+        if (event) isMoved.current = true;
+      }}
       proOptions={{ hideAttribution: true }}
       aria-label="The network"
     >
       <Background variant={BackgroundVariant.Dots} gap={24} size={1.5} />
       <GroupFrames nodes={nodes} />
-      {nodes.length > 1 && <MiniMap pannable zoomable ariaLabel="Map of the network" nodeClassName={miniClass} />}
+      {nodes.length > FEW && <MiniMap pannable zoomable ariaLabel="Map of the network" nodeClassName={miniClass} />}
       <Controls showInteractive={false} />
     </ReactFlow>
   );

@@ -74,10 +74,10 @@ function Live({ edge }: { edge: GraphEdge }) {
   return (
     <section>
       <h3>
-        Messages{" "}
-        <span className="soft number">
-          {total > 0 ? `${total} since you look${leftOut > 0 ? `, ${leftOut} not shown` : ""}` : ""}
-        </span>
+        Messages
+        {total > 0 && (
+          <span className="number">{` · ${total} since you look${leftOut > 0 ? `, ${leftOut} not shown` : ""}`}</span>
+        )}
       </h3>
       {own.length === 0 ? (
         <p className="soft">None yet, since you look.</p>

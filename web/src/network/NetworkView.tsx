@@ -24,6 +24,7 @@ export default function NetworkView() {
   useLinkedNode();
   const { isLoaded, graphId, link, runtime } = useNetwork();
   const isTextOpen = useView((state) => state.isTextOpen);
+  const isSearching = useView((state) => state.search.trim() !== "");
   const isEmpty = useNetwork((state) => Object.keys(state.graph.nodes).length === 0);
   const mayEdit = useMay("protocol:graph");
   const maySee = useMay("protocol:graph", "graph:readonly");
@@ -48,10 +49,11 @@ export default function NetworkView() {
   return (
     <ReactFlowProvider>
       <div className="network">
+        <h1 className="unseen">Network</h1>
         <Toolbar />
         <div className="network-work">
           {isTextOpen && <TextPane />}
-          <div className="network-canvas">
+          <div className={isSearching ? "network-canvas searching" : "network-canvas"}>
             {graphId === undefined ? (
               <EmptyState
                 title="There is no graph yet"

@@ -32,6 +32,7 @@ export function NodeInspector({ node }: { node: GraphNode }) {
         <span className="network-node-icon">
           <Icon name={iconOf(view.icon)} />
         </span>
+        <h2 className="unseen">Node {node.id}</h2>
         <Name key={node.id} id={node.id} mayEdit={mayEdit} />
         <Button look="quiet" small icon="close" label="Close" onClick={() => select({ kind: "nothing" })} />
       </header>
@@ -46,7 +47,7 @@ export function NodeInspector({ node }: { node: GraphNode }) {
               <dt>State</dt>
               <dd>
                 <Badge tone={state.tone}>{state.word}</Badge>
-                {view.kind === "foreign" && <Badge tone="info">run elsewhere</Badge>}
+                {view.kind === "foreign" && view.observed.state === "up" && <Badge tone="info">run elsewhere</Badge>}
               </dd>
             </>
           )}
@@ -112,7 +113,7 @@ export function NodeInspector({ node }: { node: GraphNode }) {
 function Name({ id, mayEdit }: { id: string; mayEdit: boolean }) {
   const [name, setName] = useState(id);
   const taken = useNetwork((state) => name !== id && state.graph.nodes[name] !== undefined);
-  if (!mayEdit) return <h2>{id}</h2>;
+  if (!mayEdit) return <strong className="network-name">{id}</strong>;
   const submit = () => {
     if (name.trim() && name !== id && !taken) {
       void renameNode(id, name.trim()).then((done) => (done ? select({ kind: "node", id: name.trim() }) : setName(id)));

@@ -115,7 +115,7 @@ export function TextPane() {
         <p className={first?.severity === "error" || failure ? "network-wrong" : "soft"} role="status">
           {failure ??
             (isChanged && first
-              ? `Line ${first.line}: ${first.message}${first.help ? `. ${first.help}` : ""}`
+              ? `Line ${first.line}: ${first.message}.${first.help ? ` ${first.help.charAt(0).toUpperCase()}${first.help.slice(1)}.` : ""}`
               : isChanged
                 ? wanted
                   ? edits.length === 0

@@ -64,7 +64,7 @@ export function Toolbar() {
             <Button
               look="quiet"
               icon="group"
-              label="Group the selected nodes (select several with Shift)"
+              label="Group the selected nodes (Ctrl+click selects several)"
               disabled={selected.kind !== "nodes"}
               onClick={group}
             />

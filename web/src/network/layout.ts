@@ -3,6 +3,7 @@
 import dagre from "@dagrejs/dagre";
 
 import type { Graph } from "../protocol/graph";
+import { layer } from "./layers";
 import type { NodeView } from "./ports";
 
 export interface Place {
@@ -13,23 +14,47 @@ export interface Place {
 const GRID = 12;
 const snap = (value: number) => Math.round(value / GRID) * GRID;
 
+/** Above this dagre takes too long for a picture that is to be there at once. */
+const MANY = 80;
+
 /** A place for every node, from left to right as messages flow. */
 export function layOut(graph: Graph, views: Record<string, NodeView>): Record<string, Place> {
+  const boxes = Object.values(views);
+  const found = boxes.length > MANY ? inLayers(graph, boxes) : byDagre(graph, boxes);
+  // The protocol wants whole numbers, and files of .fbp no negative ones.
+  return Object.fromEntries(
+    Object.entries(found).map(([id, { x, y }]) => [id, { x: Math.max(0, snap(x)), y: Math.max(0, snap(y)) }]),
+  );
+}
+
+function inLayers(graph: Graph, boxes: NodeView[]): Record<string, Place> {
+  return layer(
+    boxes,
+    Object.values(graph.edges).map(({ src, tgt }) => [src.node, tgt.node]),
+  );
+}
+
+function byDagre(graph: Graph, boxes: NodeView[]): Record<string, Place> {
   const drawn = new dagre.graphlib.Graph({ multigraph: true });
   drawn.setGraph({ rankdir: "LR", nodesep: 36, ranksep: 96, marginx: 24, marginy: 24 });
   drawn.setDefaultEdgeLabel(() => ({}));
-  for (const { id, width, height } of Object.values(views)) drawn.setNode(id, { width, height });
+  for (const { id, width, height } of boxes) drawn.setNode(id, { width, height });
   for (const { key, src, tgt } of Object.values(graph.edges)) {
-    if (views[src.node] && views[tgt.node]) drawn.setEdge(src.node, tgt.node, {}, key);
+    if (drawn.hasNode(src.node) && drawn.hasNode(tgt.node)) drawn.setEdge(src.node, tgt.node, {}, key);
   }
   dagre.layout(drawn);
-  const places: Record<string, Place> = {};
-  for (const { id, width, height } of Object.values(views)) {
-    const { x, y } = drawn.node(id) as Place;
-    // Dagre tells middles. The protocol wants whole numbers, and files of .fbp no negative ones.
-    places[id] = { x: Math.max(0, snap(x - width / 2)), y: Math.max(0, snap(y - height / 2)) };
+  // Dagre puts the middles of a column above one another; left edges in line are calmer.
+  const lefts = new Map<number, number>();
+  for (const { id, width } of boxes) {
+    const { x } = drawn.node(id) as Place;
+    lefts.set(x, Math.min(lefts.get(x) ?? Infinity, x - width / 2));
   }
-  return places;
+  return Object.fromEntries(
+    boxes.map(({ id, height }) => {
+      const { x, y } = drawn.node(id) as Place;
+      return [id, { x: lefts.get(x) ?? x, y: y - height / 2 }];
+    }),
+  );
 }
 
 /** Where somebody has put a node. */

@@ -71,8 +71,10 @@ export function viewNode(
   const announced = (side: "in" | "out") => {
     const own = (side === "in" ? status?.inports : status?.outports) ?? [];
     const listed = (side === "in" ? component?.inPorts : component?.outPorts) ?? [];
-    const merged = own.map((port) => ({ type: "any", ...listed.find(({ id }) => samePort(id, port.id)), ...port }));
-    return [...merged, ...listed.filter(({ id }) => !own.some((port) => samePort(port.id, id)))];
+    // What the participant itself has said comes before what others of its component have.
+    const hasSpoken = (status?.inports.length ?? 0) + (status?.outports.length ?? 0) > 0;
+    if (!hasSpoken) return listed;
+    return own.map((port) => ({ type: "any", ...listed.find(({ id }) => samePort(id, port.id)), ...port }));
   };
   const view = (side: "in" | "out", used: End[], initials: Initial[]): PortView[] => {
     const known = announced(side);
@@ -131,20 +133,20 @@ export function brief(data: unknown): string {
 
 // About as wide as text of 12 px is, so that the layout can be known before anything is drawn.
 const CHARACTER = 7;
+const PACKET = 104;
 
 function widthOf(node: GraphNode, inports: PortView[], outports: PortView[]): number {
   const longest = (ports: PortView[]) =>
     Math.max(
       0,
       ...ports.map(
-        ({ name, initial, waiting }) =>
-          name.length * CHARACTER +
-          (initial ? brief(initial.data).length * CHARACTER + 22 : 0) +
-          (waiting ? 30 + String(waiting).length * CHARACTER : 0),
+        // However long its packet is: a node does not grow while a value is dragged.
+        ({ name, initial }) => name.length * CHARACTER + (initial ? PACKET : 0),
       ),
     );
-  const title = Math.max(node.id.length * 7.6, node.component.length * 6.2) + 128;
-  const wanted = Math.max(title, longest(inports) + longest(outports) + 56);
+  const title = Math.max(node.id.length * 8, node.component.length * 6.8) + 140;
+  // With room for the number of those that wait: a node does not grow and shrink with its queue.
+  const wanted = Math.max(title, longest(inports) + longest(outports) + 64);
   return Math.round(Math.min(360, Math.max(208, wanted)) / 4) * 4;
 }
 

@@ -86,6 +86,8 @@ async function greet() {
     const runtime = answer.payload as unknown as Runtime;
     set({ runtime });
     // Nothing is watched until somebody looks, so that the server copies no message for nobody.
+    // The library tells the ports of nodes, and is there before they are drawn.
+    if (allows(runtime, ["protocol:component"])) await ask("component", "list", {}, "componentsready");
     if (runtime.graph) {
       if (allows(runtime, ["network:data"])) {
         await ask("network", "edges", { graph: runtime.graph, edges: watched });
@@ -95,7 +97,6 @@ async function greet() {
       set({ graphId: undefined, graph: EMPTY, isLoaded: true });
     }
     set({ link: "live" });
-    if (allows(runtime, ["protocol:component"])) await ask("component", "list", {}, "componentsready");
     if (runtime.graph && allows(runtime, ["network:status", "network:control"])) {
       await ask("network", "getstatus", { graph: runtime.graph });
     }
