@@ -114,6 +114,11 @@ impl Network {
         self.url.replacen("http", "ws", 1)
     }
 
+    /// Where a browser finds it.
+    pub fn page(&self) -> String {
+        self.url.clone()
+    }
+
     /// What `msgflo status` says.
     ///
     /// # Panics

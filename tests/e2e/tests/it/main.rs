@@ -15,3 +15,4 @@ mod participants;
 mod polyglot;
 mod protocol;
 mod refused;
+mod ui;
