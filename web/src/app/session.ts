@@ -2,6 +2,7 @@
 
 import { create } from "zustand";
 
+import type { Me } from "../api";
 import { rest, RestError } from "./rest";
 import { currentSecret, rememberSecret } from "./secret";
 
@@ -46,7 +47,7 @@ export async function connect() {
     const abilities: Abilities = {
       network: network === "there",
       scaling: scaling === "there",
-      apps: scaling === "there" && network === "absent",
+      apps: scaling === "there" && (await rest.get<Me>("v1/me")).keeps_apps,
     };
     if (!abilities.network && !abilities.scaling) {
       throw new RestError(0, "This server is neither msgflo nor guv, or is an old one.");

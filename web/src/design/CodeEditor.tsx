@@ -1,6 +1,6 @@
 // The editor: CodeMirror, loaded when it is first shown. Always through React.lazy(() => import("../design/CodeEditor")).
 
-import { autocompletion, closeBrackets, closeBracketsKeymap } from "@codemirror/autocomplete";
+import { autocompletion, closeBrackets, closeBracketsKeymap, type CompletionSource } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { javascript } from "@codemirror/lang-javascript";
 import { json } from "@codemirror/lang-json";
@@ -31,6 +31,14 @@ export interface EditorDiagnostic {
   end: number;
 }
 
+/** A word that may be written, and what it means. */
+export interface EditorCompletion {
+  label: string;
+  info: string;
+  /** What is put in. */
+  apply: string;
+}
+
 interface Props {
   /** What it is, for screen readers. */
   label: string;
@@ -38,6 +46,7 @@ interface Props {
   value: string;
   readOnly?: boolean;
   diagnostics?: EditorDiagnostic[];
+  completions?: EditorCompletion[];
   onChange?: (value: string) => void;
   /** Ctrl+Enter or Ctrl+S. */
   onSubmit?: () => void;
@@ -126,15 +135,21 @@ const look = EditorView.theme({
   ".cm-diagnostic": { fontFamily: "var(--font)", fontSize: "var(--text-s)" },
 });
 
-export default function CodeEditor({ label, language, value, readOnly = false, diagnostics, onChange, onSubmit }: Props) {
+export default function CodeEditor({ label, language, value, readOnly = false, diagnostics, completions, onChange, onSubmit }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(undefined);
-  const calls = useRef({ onChange, onSubmit });
-  calls.current = { onChange, onSubmit };
+  const calls = useRef({ onChange, onSubmit, completions });
+  calls.current = { onChange, onSubmit, completions };
   const parts = useRef({ language: new Compartment(), access: new Compartment() });
 
   useEffect(() => {
     if (!host.current) return;
+    const complete: CompletionSource = (context) => {
+      const word = context.matchBefore(/[\w]+/);
+      const options = calls.current.completions;
+      if (!options?.length || (!word && !context.explicit)) return null;
+      return { from: word?.from ?? context.pos, options, validFor: /^\w*$/ };
+    };
     const submit = () => {
       calls.current.onSubmit?.();
       return true;
@@ -151,6 +166,7 @@ export default function CodeEditor({ label, language, value, readOnly = false, d
           bracketMatching(),
           closeBrackets(),
           autocompletion(),
+          EditorState.languageData.of(() => [{ autocomplete: complete }]),
           highlightActiveLine(),
           highlightSelectionMatches(),
           lintGutter(),
@@ -166,7 +182,7 @@ export default function CodeEditor({ label, language, value, readOnly = false, d
           syntaxHighlighting(colours),
           syntaxHighlighting(defaultHighlightStyle, { fallback: true }),
           look,
-          EditorView.contentAttributes.of({ "aria-label": label }),
+          EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
           EditorView.updateListener.of((update) => {
             if (update.docChanged) calls.current.onChange?.(update.state.doc.toString());
           }),

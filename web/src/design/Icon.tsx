@@ -43,6 +43,7 @@ const PATHS = {
   refresh: "M19 12a7 7 0 1 1-2-5M19 4v4h-4",
   up: "M12 19V5M6 11l6-6 6 6",
   down: "M12 5v14M6 13l6 6 6-6",
+  left: "M15 5l-7 7 7 7",
   right: "M9 5l7 7-7 7",
 } as const;
 
