@@ -7,6 +7,7 @@ mod broker_embedded_mqtt;
 mod broker_serve;
 mod dlq;
 mod doctor;
+mod governor;
 mod graphs;
 mod interface;
 mod jobstats;

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use guv::governor::{self, Governor};
 use msgflo_coordinator::{Choice, Coordinator, Desired, Forward, Library, Options};
 use msgflo_server::{Editor, Permissions, Store};
 use tokio::net::TcpListener;
@@ -15,11 +14,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::arguments::{Run, Stream};
 use crate::broker::{self, Connected};
+use crate::governor::{Scaler, Scaling};
 use crate::graphs::{self, Loaded};
 use crate::interface::{self, Interface, InterfaceArguments};
 use crate::outcome::{Failure, INTERRUPTED, Outcome, Stop, because, print};
 use crate::save::GraphFile;
-use crate::scale;
 
 pub(crate) async fn run(arguments: Run) -> Outcome {
     let path = arguments.graph.as_deref().or(arguments.graph_flag.as_deref());
@@ -30,7 +29,7 @@ pub(crate) async fn run(arguments: Run) -> Outcome {
         Some(loaded) => loaded.desired(&library, &choice)?,
         None => Desired::default(),
     };
-    let scaling = arguments.scale.as_deref().map(|path| scale::load(path, &desired)).transpose()?;
+    let scaling = arguments.scale.as_deref().map(|path| Scaling::load(path, &desired)).transpose()?;
     let network =
         arguments.network.clone().unwrap_or_else(|| path.map_or_else(|| "default".to_owned(), name));
     let editor = editor(&arguments.interface, loaded.as_ref(), library, choice, &network)?;
@@ -45,13 +44,12 @@ pub(crate) async fn run(arguments: Run) -> Outcome {
     let mut coordinator =
         Coordinator::start(options(&connected, desired, &arguments.forward)?, stop.clone()).await?;
     let governor = match scaling {
-        Some(config) => Some(start_governor(config, &coordinator, &connected, stop.child_token()).await?),
+        Some(scaling) => Some(scaling.start(&coordinator, &connected, &state, stop.child_token()).await?),
         None => None,
     };
     let served = CancellationToken::new();
     let options = Editor { permissions: interface.permissions.clone(), ..editor };
-    let options =
-        server(&network, &coordinator, &connected, governor.as_ref(), options, interface.tls.clone());
+    let options = server(&network, &coordinator, &connected, governor, options, interface.tls.clone());
     announce(&interface, &arguments)?;
     let server = tokio::spawn(serve(interface.listener, options, served.clone()));
     let pinging = start_ping(&arguments.interface)?;
@@ -166,37 +164,20 @@ pub(crate) fn state_folder(network: &str) -> PathBuf {
     base.unwrap_or_else(std::env::temp_dir).join("msgflo").join(network)
 }
 
-async fn start_governor(
-    config: guv::Config,
-    coordinator: &Coordinator,
-    connected: &Connected,
-    stop: CancellationToken,
-) -> Result<governor::Handle, Stop> {
-    let handle = coordinator.handle();
-    for role in &config.roles {
-        let minimum = role.limits.bound(0);
-        handle.scale(role.worker.as_str().into(), minimum).await?;
-    }
-    let source = scale::Queues::watch(connected).await?;
-    let registry = guv::Registry::new()
-        .with_source("broker", Arc::new(source))
-        .with_actuator("processes", Arc::new(scale::Workers::new(handle)));
-    Governor::start(config, registry, governor::Options::default(), stop)
-        .map_err(|error| Stop::config(because(&error)))
-}
-
 fn server(
     network: &str,
     coordinator: &Coordinator,
     connected: &Connected,
-    governor: Option<&governor::Handle>,
+    governor: Option<Scaler>,
     editor: Editor,
     tls: Option<msgflo_server::Tls>,
 ) -> msgflo_server::Options {
-    let scaling = governor.cloned().map(|governor| {
+    let scaling = governor.as_ref().map(|governor| governor.handle.clone()).map(|governor| {
         let snapshot = move || serde_json::to_value(&*governor.snapshot()).unwrap_or_default();
         Arc::new(snapshot) as Arc<dyn Fn() -> serde_json::Value + Send + Sync>
     });
+    let further = governor
+        .map(|governor| governor.interface(network, editor.permissions.clone(), editor.origins.clone()));
     msgflo_server::Options {
         network: network.to_owned(),
         broker: connected.broker.clone(),
@@ -204,7 +185,7 @@ fn server(
         scaling,
         editor,
         tls,
-        further: axum::Router::new(),
+        further: further.unwrap_or_default(),
     }
 }
 

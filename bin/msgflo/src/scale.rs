@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
+use guv::config::Loaded;
+use guv::model::{Diagnostic, Place, Severity};
 use guv::{
-    Actuator, ActuatorError, Answers, AppName, Change, JobReports, JobTimes, RoleConfig, Sample, Source,
-    SourceError, WorkerCount,
+    Actuator, ActuatorError, Answers, AppName, Change, JobReports, JobTimes, JobWaits, RoleConfig, Sample,
+    Source, SourceError, WorkerCount,
 };
 use msgflo_coordinator::{Desired, Handle};
 use msgflo_core::{Broker, JobReport, ParticipantId, QueueName};
@@ -23,33 +25,66 @@ const CONCURRENCY: usize = 16;
 /// A participant that has jobs in hand reports every few seconds: one that did not for this long has died.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// Reads a scaling configuration for the network that is desired.
+/// Reads the file of a scaling configuration for the network that is desired.
 pub(crate) fn load(path: &Path, desired: &Desired) -> Result<guv::Config, Stop> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| Stop::config(Failure::new(format!("{file} cannot be read: {error}"))))?;
-    let environment = guv::Environment::from_variables(std::env::vars())
+    // What is wrong with the environment is no fault of the file.
+    guv::Environment::from_variables(std::env::vars())
         .map_err(|error| Stop::config(Failure::new(error.to_string())))?;
-    let loaded = guv::config::load(&file, &text, &environment, &[]).map_err(|error| {
+    let loaded = read(&file, &text, desired).map_err(|error| {
         Stop::problems(Problems::errors(path, &text, error.diagnostics.iter().map(problem)))
     })?;
     Problems::warn(path, &text, loaded.remarks.iter().map(problem));
-    for role in &loaded.config.roles {
-        let worker = role.worker.as_str();
-        if desired.unit_of(&worker.into()).is_none() {
-            let ours: Vec<_> =
-                desired.units.values().flat_map(|unit| &unit.roles).map(ToString::to_string).collect();
-            let message = format!(
-                "{file}: `{worker}`, the worker of role `{}`, is not a role that we start",
-                role.role
-            );
-            return Err(Stop::config(Failure::new(message).help(format!("we start: {}", ours.join(", ")))));
-        }
-    }
     Ok(loaded.config)
 }
 
-fn problem(diagnostic: &guv::model::Diagnostic) -> Problem {
+/// Reads a scaling configuration for the network that is desired: the workers must be roles that we start.
+pub(crate) fn read(file: &str, text: &str, desired: &Desired) -> Result<Loaded, guv::config::Error> {
+    let environment = guv::Environment::from_variables(std::env::vars()).unwrap_or_default();
+    let loaded = guv::config::load(file, text, &environment, &[])?;
+    let roles = loaded.config.roles.iter();
+    let strangers = roles.filter(|role| desired.unit_of(&role.worker.as_str().into()).is_none());
+    let diagnostics: Vec<_> = strangers
+        .map(|role| {
+            let ours: Vec<_> =
+                desired.units.values().flat_map(|unit| &unit.roles).map(ToString::to_string).collect();
+            Diagnostic {
+                severity: Severity::Error,
+                message: format!(
+                    "`{}`, the worker of role `{}`, is not a role that we start",
+                    role.worker, role.role
+                ),
+                label: "not a role of the graph that we start".to_owned(),
+                help: format!("we start: {}", ours.join(", ")),
+                place: place_of(text, role.role.as_str()),
+            }
+        })
+        .collect();
+    if diagnostics.is_empty() {
+        return Ok(loaded);
+    }
+    Err(guv::config::Error { file: file.to_owned(), text: text.to_owned(), diagnostics })
+}
+
+/// Where a role's block begins: the line that its name leads. The beginning, where it is written in another way.
+fn place_of(text: &str, role: &str) -> Place {
+    let mut start = 0;
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let name = line.trim_start_matches(['\'', '"']);
+        if name.strip_prefix(role).is_some_and(|rest| rest.starts_with([':', '\'', '"'])) {
+            let quote = line.len() - name.len();
+            let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
+            let column = u32::try_from(quote + 1).unwrap_or(u32::MAX);
+            return Place { line, column, start: start + quote, end: start + quote + role.len() };
+        }
+        start += line.len();
+    }
+    Place { line: 1, column: 1, start: 0, end: 0 }
+}
+
+fn problem(diagnostic: &Diagnostic) -> Problem {
     Problem {
         message: diagnostic.message.clone(),
         label: diagnostic.label.clone(),
@@ -80,11 +115,12 @@ impl Queues {
         Ok(Self { broker: connected.broker.clone(), embedded: connected.embedded.clone(), jobs })
     }
 
-    async fn sample_one(&self, queue: &str) -> Result<Sample, SourceError> {
+    async fn sample_one(&self, queue: &str, deadline: Duration) -> Result<Sample, SourceError> {
         let name = QueueName::from(queue);
-        let (reports, times) = {
+        let (reports, times, waits) = {
             let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            (jobs.of(&name, Instant::now()), jobs.times(&name))
+            jobs.due_within(&name, deadline);
+            (jobs.of(&name, Instant::now()), jobs.times(&name), jobs.waits(&name))
         };
         if let Some(embedded) = &self.embedded {
             let info = embedded
@@ -96,6 +132,7 @@ impl Queues {
                 consumers: Some(info.consumers),
                 reports,
                 times,
+                waits,
                 ..Sample::default()
             });
         }
@@ -112,6 +149,7 @@ impl Queues {
             consumers: Some(depth.consumers),
             reports,
             times,
+            waits,
             ..Sample::default()
         })
     }
@@ -120,11 +158,12 @@ impl Queues {
 #[async_trait]
 impl Source for Queues {
     async fn sample(&self, roles: &[&RoleConfig]) -> Answers<Sample, SourceError> {
-        let asked: Vec<_> = roles.iter().map(|role| (role.role.clone(), role.queues.clone())).collect();
-        let samples = stream::iter(asked).map(|(role, queues)| async move {
+        let asked: Vec<_> =
+            roles.iter().map(|role| (role.role.clone(), role.queues.clone(), role.deadline)).collect();
+        let samples = stream::iter(asked).map(|(role, queues, deadline)| async move {
             let mut samples = Vec::new();
             for queue in &queues {
-                match self.sample_one(queue.as_str()).await {
+                match self.sample_one(queue.as_str(), deadline).await {
                     Ok(sample) => samples.push(sample),
                     Err(error) => return (role, Err(error)),
                 }
@@ -146,6 +185,9 @@ struct Jobs {
 struct Queue {
     finished: u64,
     times: JobTimes,
+    waits: JobWaits,
+    /// Within how long jobs are due; until somebody has said so, none is late.
+    deadline: Option<Duration>,
     in_hand: HashMap<ParticipantId, (u32, Instant)>,
 }
 
@@ -156,6 +198,10 @@ impl Jobs {
         for job in &report.completed {
             let time = job.processing;
             queue.times = queue.times.plus(JobTimes { jobs: 1, sum: time, squares: time * time });
+            if let Some((waiting, deadline)) = job.waiting.zip(queue.deadline) {
+                let late = waiting + time > deadline.as_secs_f64();
+                queue.waits = queue.waits.plus(JobWaits { jobs: 1, sum: waiting, late: late.into() });
+            }
         }
         queue.in_hand.insert(report.id, (report.in_flight, now));
     }
@@ -163,6 +209,18 @@ impl Jobs {
     /// How long the jobs of a queue took, as their workers say.
     fn times(&self, queue: &QueueName) -> Option<JobTimes> {
         self.queues.get(queue).map(|queue| queue.times)
+    }
+
+    /// Says within how long the jobs of a queue are due.
+    fn due_within(&mut self, queue: &QueueName, deadline: Duration) {
+        if let Some(queue) = self.queues.get_mut(queue) {
+            queue.deadline = Some(deadline);
+        }
+    }
+
+    /// How long the jobs of a queue waited, and how many were late, as their workers say.
+    fn waits(&self, queue: &QueueName) -> Option<JobWaits> {
+        self.queues.get(queue).filter(|queue| queue.deadline.is_some()).map(|queue| queue.waits)
     }
 
     /// What is known of a queue. `None`: nobody reports on it.
@@ -244,6 +302,31 @@ mod tests {
         assert_eq!(jobs.of(&queue, now), Some(JobReports { started: 6, finished: 4 }));
         let times = jobs.times(&queue).unwrap();
         assert!(times.jobs == 4 && (times.sum - 0.4).abs() < 1e-9, "{times:?}");
+    }
+
+    #[test]
+    fn jobs_are_late_by_the_deadline_of_their_role() {
+        let (mut jobs, now) = (Jobs::default(), Instant::now());
+        let queue = QueueName::from("resize.IN");
+        jobs.hear(report("a", 0, 1), now);
+        assert_eq!(jobs.waits(&queue), None, "nobody has said when they are due");
+        jobs.due_within(&queue, Duration::from_secs(2));
+        let mut slow = report("a", 0, 3);
+        for (job, waiting) in slow.completed.iter_mut().zip([Some(1.0), Some(1.95), None]) {
+            job.waiting = waiting;
+        }
+        jobs.hear(slow, now);
+        let waits = jobs.waits(&queue).unwrap();
+        assert_eq!((waits.jobs, waits.late), (2, 1), "what has no timestamp is not judged");
+        assert!((waits.sum - 2.95).abs() < 1e-9, "{waits:?}");
+    }
+
+    #[test]
+    fn a_stranger_is_marked_where_its_block_begins() {
+        let place = place_of("'*': {min: 1}\n'resize': {}\nmail: {}\n", "mail");
+        assert_eq!((place.line, place.column, place.start, place.end), (3, 1, 27, 31));
+        assert_eq!(place_of("'*': {}\n'a b': {}\n", "a b").column, 2);
+        assert_eq!(place_of("{a: {}}", "a").line, 1);
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod metrics;
 mod payload;
 mod protocol;
 mod socket;
+mod standing;
 mod tls;
 mod trace;
 
@@ -54,6 +55,7 @@ use socket::Door;
 
 pub use access::{Permissions, PermissionsError};
 pub use editor::{Editor, Store};
+pub use standing::Standing;
 pub use tls::{Tls, TlsError};
 
 /// What is served.

@@ -146,7 +146,7 @@ fn may_read(shown: &Shown, headers: &HeaderMap) -> bool {
     shown.door.permissions.allow_status(bearer(headers))
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
