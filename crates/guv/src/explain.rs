@@ -15,7 +15,8 @@ pub struct Expectation {
     pub workers: u32,
     /// Seconds until the jobs at hand are done, counted from the decision.
     pub done_after: f64,
-    /// Whether that is within the deadline of the oldest, less the time that it has waited.
+    /// Whether every job at hand is then done within the deadline: the newest, which has waited for no time and is done
+    /// last, and the oldest, which is done first.
     pub in_time: bool,
 }
 
@@ -75,7 +76,9 @@ impl Prospects {
         } else {
             jobs / workers
         };
-        let in_time = done_after + oldest.unwrap_or(0.0) <= self.deadline;
+        // Between the two, in their order, waiting falls and what is still to wait rises.
+        let first = oldest.map_or(0.0, |waited| waited + self.processing);
+        let in_time = done_after.max(first) <= self.deadline;
         Some(Expectation { workers: workers as u32, done_after, in_time })
     }
 }
@@ -122,13 +125,13 @@ impl Explanation<'_> {
         line(
             "workers",
             inputs.observation.workers.map_or("not known".to_owned(), |workers| {
-                format!(
-                    "{} ({} booting, {} busy), and {} stopping",
-                    workers.current,
-                    known(workers.booting),
-                    known(workers.busy),
-                    known(workers.draining)
-                )
+                let parts = [
+                    (workers.booting, "booting"),
+                    (workers.busy, "busy"),
+                    (workers.draining, "others stopping"),
+                ];
+                let parts = parts.iter().filter_map(|(number, word)| Some(format!(", {} {word}", (*number)?)));
+                format!("{}{}", workers.current, parts.collect::<String>())
             }),
         );
         let parameters = &inputs.parameters;

@@ -66,7 +66,8 @@ impl<'c> Replay<'c> {
         let was = observation.workers.map(|workers| workers.current);
         let replayed = self.roles.entry(record.role.clone()).or_insert_with(|| Replayed {
             state: RoleState::new(self.config.window()),
-            workers: was,
+            // As many as there were, as far as this configuration allows them.
+            workers: was.map(|workers| role.limits_at(record.at).bound(workers)),
             at: record.at,
             outcome: RoleOutcome::default(),
         });

@@ -103,7 +103,7 @@ async fn a_dry_run_is_none_and_nothing_is_explained() {
     insta::assert_snapshot!(explained, @r"
     role       work
     seen       40 ready, 0 in flight, ? consumers, oldest not known, in not known, out not known
-    workers    3 (? booting, ? busy), and ? stopping
+    workers    3
     policy     proportional: deadline 60 s, processing 10 s, target 48.368 s, available 38.368 s, concurrency 1, 1 to 40 workers
     window     11
     decision   40 jobs (40 ready + 0 in flight), 40 × 10 s in 38.368 s = 11 workers; 3 workers now: up at once → 11
