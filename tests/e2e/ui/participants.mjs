@@ -65,6 +65,13 @@ export async function play(url) {
       channel.publish("source.OUT", "", content);
       await channel.waitForConfirms();
     },
+    /** Many at once. */
+    async flood(count) {
+      for (let number = 0; number < count; number++) {
+        channel.publish("source.OUT", "", Buffer.from(JSON.stringify({ number: -1, text: "one of many" })));
+      }
+      await channel.waitForConfirms();
+    },
     leave: () => connection.close(),
   };
 }

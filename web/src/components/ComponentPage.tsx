@@ -5,6 +5,7 @@ import { Badge } from "../design/Badge";
 import { Button } from "../design/Button";
 import { ErrorState, Loading } from "../design/Notice";
 import { toast } from "../design/Toasts";
+import { LastExit } from "../network/LastExit";
 import { nodeState } from "../network/state";
 import { useStatus, type NodeStatus } from "../protocol/status";
 import { complain, componentOf, readSource, useMay, useNetwork, writeSource } from "../protocol/store";
@@ -82,7 +83,8 @@ function User({ node }: { node: NodeStatus }) {
   return (
     <li>
       <a href={link("network", [node.role])}>{node.role}</a> <Badge tone={state.tone}>{state.word}</Badge>
-      {node.reason && <p className={`components-reason ${state.tone}`}>{node.reason}</p>}
+      {node.reason && node.state !== "failed" && <p className={`components-reason ${state.tone}`}>{node.reason}</p>}
+      <LastExit process={node.process} />
     </li>
   );
 }

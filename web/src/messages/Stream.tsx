@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState } from "react";
+import { memo, useCallback, useEffect, useMemo, useState } from "react";
 
 import { Badge } from "../design/Badge";
 import { Button } from "../design/Button";
@@ -30,6 +30,7 @@ export function Stream({ edge }: { edge: GraphEdge }) {
   const [chosen, setChosen] = useState<Seen>();
   const [draft, setDraft] = useState<{ data: Json | undefined }>();
   const now = useNow(1000);
+  const choose = useCallback((message: Seen) => setChosen((before) => (before?.id === message.id ? undefined : message)), []);
 
   const list = useMemo(() => shown(frozen ?? stream.seen, key, search), [frozen, stream.seen, key, search]);
   const newer = frozen ? stream.total - stream.leftOut - countOf(frozen, stream) : 0;
@@ -94,18 +95,13 @@ export function Stream({ edge }: { edge: GraphEdge }) {
           ) : (
             <ul aria-label="Messages">
               {list.slice(0, ROWS).map((message, index) => (
-                <li key={message.id}>
-                  <button
-                    type="button"
-                    className="messages-row"
-                    aria-pressed={chosen?.id === message.id}
-                    onClick={() => setChosen(chosen?.id === message.id ? undefined : message)}
-                  >
-                    <time className="number">{timeOf(message.at)}</time>
-                    <span className="messages-gap number">{gapOf(message, list[index + 1])}</span>
-                    <code>{lineOf(message.data).slice(0, 400)}</code>
-                  </button>
-                </li>
+                <Row
+                  key={message.id}
+                  message={message}
+                  gap={gapOf(message, list[index + 1])}
+                  isChosen={chosen?.id === message.id}
+                  onChoose={choose}
+                />
               ))}
             </ul>
           )}
@@ -129,6 +125,26 @@ export function Stream({ edge }: { edge: GraphEdge }) {
     </section>
   );
 }
+
+interface RowProps {
+  message: Seen;
+  gap: string;
+  isChosen: boolean;
+  onChoose: (message: Seen) => void;
+}
+
+// Drawn once: in a flood only new rows cost anything.
+const Row = memo(function Row({ message, gap, isChosen, onChoose }: RowProps) {
+  return (
+    <li>
+      <button type="button" className="messages-row" aria-pressed={isChosen} onClick={() => onChoose(message)}>
+        <time className="number">{timeOf(message.at)}</time>
+        <span className="messages-gap number">{gap}</span>
+        <code>{lineOf(message.data).slice(0, 400)}</code>
+      </button>
+    </li>
+  );
+});
 
 /** How long after the one before. */
 function gapOf(message: Seen, before: Seen | undefined): string {

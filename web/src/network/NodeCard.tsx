@@ -13,7 +13,7 @@ export const NodeCard = memo(function NodeCard({ data, selected }: NodeProps<Flo
   const { id, component, observed, kind, inports, outports, isFaded } = data;
   const state = nodeState(observed);
   const { running, wanted } = observed;
-  const count = running !== undefined && wanted !== undefined && (wanted !== 1 || running !== 1) ? ` ${running}/${wanted}` : "";
+  const count = running !== undefined && wanted !== undefined && wanted + running > 0 && (wanted !== 1 || running !== 1) ? ` ${running}/${wanted}` : "";
   const classes = ["network-node", kind, observed.state, selected && "selected", isFaded && "faded"];
   return (
     <div className={classes.filter(Boolean).join(" ")} style={{ height: data.height }}>

@@ -11,6 +11,7 @@ import { componentOf, useMay, useNetwork } from "../protocol/store";
 import { samePort } from "../protocol/types";
 import { connect, removeNodes, renameNode } from "./edits";
 import { iconOf } from "./icons";
+import { LastExit } from "./LastExit";
 import { PacketField } from "./PacketField";
 import { touchingOf, viewNode, type NodeView } from "./ports";
 import { select } from "./selection";
@@ -59,7 +60,8 @@ export function NodeInspector({ node }: { node: GraphNode }) {
             </>
           )}
         </dl>
-        {view.observed.reason && <p className={`network-reason ${state.tone}`}>{view.observed.reason}</p>}
+        <LastExit process={status?.process} />
+        {view.observed.reason && view.observed.state !== "failed" && <p className={`network-reason ${state.tone}`}>{view.observed.reason}</p>}
         {component?.description && <p className="soft">{component.description}</p>}
 
         {view.inports.length > 0 && <h3>Inports</h3>}

@@ -2,7 +2,9 @@
 
 import type { Protocol, Signal } from "./types";
 
+/** How long signals are gathered: what somebody waits for, and messages that flow by. */
 const BATCH_MS = 16;
+const FLOW_MS = 100;
 const FIRST_RETRY_MS = 500;
 const LAST_RETRY_MS = 8000;
 const ANSWER_MS = 20_000;
@@ -31,6 +33,8 @@ export class Connection {
   private readonly waiting = new Map<number, Waiting>();
   private batch: Signal[] = [];
   private timer: ReturnType<typeof setTimeout> | undefined;
+  /** Whether the batch holds nothing but messages that flow. */
+  private isPatient = false;
   private next = 1;
   private retry = FIRST_RETRY_MS;
   private closed = false;
@@ -48,8 +52,14 @@ export class Connection {
       this.hooks.opened();
     };
     socket.onmessage = (event: MessageEvent<string>) => {
-      this.batch.push(JSON.parse(event.data) as Signal);
-      this.timer ??= setTimeout(() => this.flush(), BATCH_MS);
+      const signal = JSON.parse(event.data) as Signal;
+      this.batch.push(signal);
+      const flows = signal.protocol === "network" && signal.command === "data";
+      if (!flows && this.isPatient) clearTimeout(this.timer);
+      if (this.timer === undefined || (!flows && this.isPatient)) {
+        this.isPatient = flows;
+        this.timer = setTimeout(() => this.flush(), flows ? FLOW_MS : BATCH_MS);
+      }
     };
     socket.onclose = () => {
       if (this.socket !== socket || this.closed) return;
@@ -91,6 +101,7 @@ export class Connection {
   private flush() {
     clearTimeout(this.timer);
     this.timer = undefined;
+    this.isPatient = false;
     const batch = this.batch;
     this.batch = [];
     if (batch.length === 0) return;

@@ -22,7 +22,7 @@ export interface ProcessStatus {
   failing: number;
   restarts: number;
   pids: number[];
-  last_exit: unknown;
+  last_exit: { status: string; output: string[] } | null;
 }
 
 export type NodeState = "starting" | "up" | "idle" | "missing" | "failed" | "stopped";

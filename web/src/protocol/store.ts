@@ -126,12 +126,31 @@ function take(signals: Signal[]) {
         next.isStarted = payload["started"] === true;
       }
     }
+    // Whoever has just come up has said more of its component than the library knows.
+    if (protocol === "graph" && command === "changenode" && isUp(payload["metadata"])) relist();
     // The first graph that somebody calls main has become it.
     if (protocol === "graph" && command === "clear" && graphId === undefined && payload["main"] === true) void greet();
     if (command === "error" && responseTo === undefined) complain(new Error(String(payload["message"])));
   }
   if (Object.keys(next).length > 0) set(next);
   heard(signals, graphId);
+}
+
+function isUp(metadata: unknown): boolean {
+  const state = (metadata as { msgflo?: { state?: string } } | undefined)?.msgflo?.state;
+  return state === "up";
+}
+
+const RELIST_MS = 1000;
+let relisting: ReturnType<typeof setTimeout> | undefined;
+
+function relist() {
+  if (!allows(get().runtime, ["protocol:component"])) return;
+  relisting ??= setTimeout(() => {
+    relisting = undefined;
+    // If the connection is lost meanwhile, everything is read anew.
+    ask("component", "list", {}, "componentsready").catch(() => undefined);
+  }, RELIST_MS);
 }
 
 export function complain(error: unknown) {

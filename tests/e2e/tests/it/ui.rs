@@ -45,7 +45,7 @@ fn a_person_sees_and_changes_a_network_and_looks_into_its_messages() {
     let ignored = ["--ignore", "source,worker,failed,ghost"];
     let network = Network::run_with(programs.path("msgflo"), GRAPH, &library, EMBEDDED, &ignored);
     let out = browse(&peers, "network.mjs", &[&network.page(), &network.broker()]);
-    assert_eq!(out.matches("ok  ").count(), 15, "{out}");
+    assert_eq!(out.matches("ok  ").count(), 16, "{out}");
     assert!(network.stop().success());
 }
 
@@ -58,6 +58,22 @@ fn the_door_opens_to_those_who_know_the_secret() {
     let network =
         Network::run_with(programs.path("msgflo"), "only(core/Repeat)", &library, EMBEDDED, &further);
     let out = browse(&peers, "access.mjs", &[&network.page(), SECRET]);
+    assert_eq!(out.matches("ok  ").count(), 6, "{out}");
+    assert!(network.stop().success());
+}
+
+/// The thermometer: connected, a Python component written and put between, changed, broken and repaired.
+#[test]
+fn a_network_is_rewired_by_hand_while_it_runs() {
+    let (programs, peers) = (Programs::build(), Peers::installed());
+    let mut library = thermometer(&programs);
+    let sdk = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/python");
+    let handler = format!("env PYTHONPATH={sdk} {} #FILENAME #ROLE", peers.python.display());
+    library["handlers"] = json!({".py": handler});
+    let graph = "'22.3333333' -> SET inside(thermometer/Sensor)\ndisplay(thermometer/Display)\n";
+    let further = ["--secret", SECRET, "--componentdir", "parts"];
+    let network = Network::run_with(programs.path("msgflo"), graph, &library, EMBEDDED, &further);
+    let out = browse(&peers, "by_hand.mjs", &[&network.page(), SECRET]);
     assert_eq!(out.matches("ok  ").count(), 6, "{out}");
     assert!(network.stop().success());
 }
