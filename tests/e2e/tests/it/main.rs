@@ -15,4 +15,5 @@ mod participants;
 mod polyglot;
 mod protocol;
 mod refused;
+mod scaling_ui;
 mod ui;
