@@ -83,7 +83,7 @@ export function Tokens({ apps, administers }: { apps: AppInfo[]; administers: bo
               right: true,
               cell: (token) =>
                 !token.is_yours && (
-                  <Button small label={`Revoke ${token.name}`} onClick={() => setRevoking(token)}>
+                  <Button small aria-label={`Revoke ${token.name}`} onClick={() => setRevoking(token)}>
                     Revoke…
                   </Button>
                 ),

@@ -312,13 +312,17 @@ function ScalingTiles({ apps }: { apps: AppState[] }) {
         name="Jobs"
         href={href}
         value={
-          <>
-            {number(backlog)} <small>{backlog === 1 ? "waits" : "wait"}</small>
-          </>
+          unknown > 0 && unknown === roles.length ? (
+            <span className="overview-state">Not known</span>
+          ) : (
+            <>
+              {number(backlog)} <small>{backlog === 1 ? "waits" : "wait"}</small>
+            </>
+          )
         }
         note={[
-          `${number(inFlight)} in flight`,
-          unknown > 0 ? `of ${count(unknown, "role")} it is not known` : "",
+          unknown < roles.length || roles.length === 0 ? `${number(inFlight)} in flight` : "",
+          unknown > 0 ? `not known of ${count(unknown, "role")}` : "",
         ]
           .filter(Boolean)
           .join("; ")}

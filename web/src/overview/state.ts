@@ -89,13 +89,14 @@ export function networkTroubles(status: NetworkStatus, parked: Parked[]): Troubl
 
 /** All that is wrong with what is scaled, the gravest first. */
 export function scalingTroubles(apps: AppState[]): Trouble[] {
-  const troubles: (Trouble & { rank: number })[] = [];
+  const troubles: (Trouble & { rank: number; names: string; word: string })[] = [];
   const isOne = apps.length === 1;
   for (const { app, scaling } of apps) {
     if (!app.is_governed) {
       const why = "it has no configuration that can be used";
       const href = link("scaling", [app.id, "config"]);
-      troubles.push({ grave: false, icon: "scaling", what: `${app.id} is not governed`, why, href, rank: 9 });
+      const what = `${app.id}: not governed`;
+      troubles.push({ grave: false, icon: "scaling", what, names: app.id, word: "not governed", why, href, rank: 9 });
     }
     for (const role of scaling?.roles ?? []) {
       const { word, tone, rank } = shown(role.condition);
@@ -105,6 +106,8 @@ export function scalingTroubles(apps: AppState[]): Trouble[] {
         grave: tone === "bad",
         icon: "scaling",
         what: `${name}: ${word.toLowerCase()}`,
+        names: name,
+        word: word.toLowerCase(),
         why:
           role.condition === "late" && role.expected
             ? `the jobs at hand take ${duration(role.expected.done_after)}, the deadline is ${duration(role.deadline)}`
@@ -114,5 +117,22 @@ export function scalingTroubles(apps: AppState[]): Trouble[] {
       });
     }
   }
-  return troubles.sort((a, b) => a.rank - b.rank);
+  return gathered(troubles.sort((a, b) => a.rank - b.rank));
+}
+
+/** The same said of several is said once. */
+function gathered(troubles: (Trouble & { names: string; word: string })[]): Trouble[] {
+  const known = new Map<string, Trouble & { names: string; word: string }>();
+  for (const trouble of troubles) {
+    const key = `${trouble.word} ${trouble.why}`;
+    const before = known.get(key);
+    if (!before) {
+      known.set(key, { ...trouble });
+      continue;
+    }
+    before.names += `, ${trouble.names}`;
+    before.what = `${before.names}: ${before.word}`;
+    before.href = link("scaling");
+  }
+  return [...known.values()];
 }

@@ -155,7 +155,7 @@ export default function ConfigPage({ app, onTaken }: { app: string; onTaken: () 
                 ) : (
                   <Button
                     small
-                    label={`Roll back to version ${version.version}`}
+                    aria-label={`Roll back to version ${version.version}`}
                     onClick={() =>
                       void rest
                         .get<ConfigText>(`${base}/versions/${version.version}`)

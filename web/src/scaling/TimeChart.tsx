@@ -47,7 +47,7 @@ export const AXIS = 58;
 export const EDGE = 14;
 
 /** Distances of lines that are easy to read, seconds. */
-const SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400];
+const SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400, 604_800, 6_048_000];
 
 /** Charts of a page move their pointers together. */
 const SYNC = "scaling";
