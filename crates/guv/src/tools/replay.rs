@@ -71,7 +71,13 @@ impl<'c> Replay<'c> {
             at: record.at,
             outcome: RoleOutcome::default(),
         });
-        let gap = record.at.saturating_since(replayed.at).min(LONGEST_GAP).as_secs_f64() / 3600.0;
+        let gap = record.at.saturating_since(replayed.at).min(LONGEST_GAP);
+        // The window is as long as it is configured, though somebody looked less often then.
+        if replayed.outcome.observations == 1 && gap > self.config.poll_interval {
+            let looks = self.config.history.as_secs_f64() / gap.as_secs_f64();
+            replayed.state.reconfigure(looks as usize, role.limits_at(record.at));
+        }
+        let gap = gap.as_secs_f64() / 3600.0;
         let outcome = &mut replayed.outcome;
         outcome.recorded.worker_hours += f64::from(was.unwrap_or(0)) * gap;
         outcome.replayed.worker_hours += f64::from(replayed.workers.unwrap_or(0)) * gap;
