@@ -97,7 +97,11 @@ function badPlaces() {
   const found = [];
   const { innerWidth, innerHeight } = window;
   const name = (element) => `${element.tagName.toLowerCase()}.${[...element.classList].join(".")} "${(element.textContent ?? "").trim().slice(0, 40)}"`;
-  const isShown = (element) => element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }) && !element.closest(".unseen, .react-flow__minimap, .react-flow__a11y");
+  const isShown = (element) =>
+    element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }) &&
+    // For screen readers only.
+    getComputedStyle(element).clipPath !== "inset(50%)" &&
+    !element.closest(".unseen, .react-flow__minimap, .react-flow__a11y");
   const root = document.querySelector("dialog[open]") ?? document.body;
   if (document.documentElement.scrollWidth > innerWidth) found.push("the page is wider than its window");
 

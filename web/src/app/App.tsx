@@ -12,6 +12,7 @@ export function App() {
       {session.state === "connecting" && <Loading>Connecting…</Loading>}
       {session.state === "unreachable" && (
         <main className="door">
+          <h1 className="unseen">msgflo</h1>
           <ErrorState
             title="The server cannot be reached"
             actions={

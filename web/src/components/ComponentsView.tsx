@@ -16,7 +16,7 @@ export default function ComponentsView() {
   useEffect(join, []);
   usePolledStatus();
   const components = useNetwork((state) => state.components);
-  const isLoaded = useNetwork((state) => state.isLoaded);
+  const isLoaded = useNetwork((state) => state.isLoaded || state.refusal !== undefined);
   const mayList = useMay("protocol:component");
   const mayWrite = useMay("component:setsource");
   const { rest } = useRoute();

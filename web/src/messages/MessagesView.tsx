@@ -17,7 +17,7 @@ import { Stream } from "./Stream";
 /** Two lists at the left, connections and deadletter queues; at the right what was chosen. */
 export default function MessagesView() {
   useEffect(join, []);
-  const { graph, isLoaded } = useNetwork();
+  const { graph, isLoaded, refusal } = useNetwork();
   const maySee = useMay("network:data");
   const { rest } = useRoute();
   const [search, setSearch] = useState("");
@@ -32,11 +32,11 @@ export default function MessagesView() {
   const wanted = search.trim().toLowerCase();
   const listed = edges.filter(({ src, tgt }) => `${endText(src)} ${endText(tgt)}`.toLowerCase().includes(wanted));
 
-  if (!isLoaded) return <Loading>Reading the network…</Loading>;
-  if (!maySee) {
+  if (!isLoaded && !refusal) return <Loading>Reading the network…</Loading>;
+  if (!maySee || refusal) {
     return (
       <ErrorState title="You may not see messages" icon="lock">
-        Sign in with a secret that has the permission network:data.
+        {refusal ?? "Sign in with a secret that has the permission network:data."}
       </ErrorState>
     );
   }

@@ -48,7 +48,7 @@ export function Stream({ edge }: { edge: GraphEdge }) {
         <Badge tone={words.tone} title={reason}>
           {words.word}
         </Badge>
-        <span className="soft number messages-rate">{rate >= 0.1 ? `${rate < 10 ? rate.toFixed(1) : Math.round(rate)} a second` : ""}</span>
+        <span className="soft number messages-rate">{rate >= 0.1 ? `${rate < 10 ? rate.toFixed(1) : Math.round(rate).toLocaleString()} a second` : ""}</span>
         {maySend && (
           <Button icon="send" onClick={() => setDraft({ data: undefined })}>
             Send one
@@ -80,9 +80,9 @@ export function Stream({ edge }: { edge: GraphEdge }) {
           Clear
         </Button>
         <span className="messages-count soft number" role="status">
-          {frozen && newer > 0 ? `${newer} newer · ` : ""}
-          {stream.total} seen
-          {stream.leftOut > 0 ? `, ${stream.leftOut} of them not shown` : ""}
+          {frozen && newer > 0 ? `${newer.toLocaleString()} newer · ` : ""}
+          {stream.total.toLocaleString()} seen
+          {stream.leftOut > 0 ? `, ${stream.leftOut.toLocaleString()} of them not shown` : ""}
           {stream.seen.length >= MOST_SEEN ? ` · the last ${MOST_SEEN} are kept` : ""}
         </span>
       </div>

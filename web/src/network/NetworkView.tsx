@@ -22,29 +22,23 @@ export default function NetworkView() {
   usePolledStatus();
   useShortcuts();
   useLinkedNode();
-  const { isLoaded, graphId, link, runtime } = useNetwork();
+  const { isLoaded, refusal, graphId, link, runtime } = useNetwork();
   const isTextOpen = useView((state) => state.isTextOpen);
   const isSearching = useView((state) => state.search.trim() !== "");
   const isEmpty = useNetwork((state) => Object.keys(state.graph.nodes).length === 0);
   const mayEdit = useMay("protocol:graph");
   const maySee = useMay("protocol:graph", "graph:readonly");
 
-  if (!isLoaded) {
-    if (runtime && runtime.capabilities.length === 0) {
-      return (
-        <ErrorState title="You may not see the network" icon="lock">
-          Sign in with a secret that has the permission to read the graph.
-        </ErrorState>
-      );
-    }
-    return <Loading>{link === "lost" ? "Waiting for the server to come back…" : "Reading the network…"}</Loading>;
-  }
-  if (!maySee) {
+  const isDenied = isLoaded ? !maySee : runtime?.capabilities.length === 0;
+  if (isDenied || refusal) {
     return (
       <ErrorState title="You may not see the network" icon="lock">
-        Sign in with a secret that has the permission to read the graph.
+        {refusal ?? "Sign in with a secret that has the permission to read the graph."}
       </ErrorState>
     );
+  }
+  if (!isLoaded) {
+    return <Loading>{link === "lost" ? "Waiting for the server to come back…" : "Reading the network…"}</Loading>;
   }
   return (
     <ReactFlowProvider>

@@ -53,6 +53,7 @@ export class Connection {
     };
     socket.onmessage = (event: MessageEvent<string>) => {
       const signal = JSON.parse(event.data) as Signal;
+      signal.at = Date.now();
       this.batch.push(signal);
       const flows = signal.protocol === "network" && signal.command === "data";
       if (!flows && this.isPatient) clearTimeout(this.timer);

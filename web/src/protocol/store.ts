@@ -5,10 +5,10 @@ import { create } from "zustand";
 
 import { currentSecret } from "../app/secret";
 import { toast } from "../design/Toasts";
-import { Connection } from "./connection";
+import { Connection, Refused } from "./connection";
 import { apply, EMPTY, fromJson, type Graph, type GraphJson } from "./graph";
 import { invert } from "./invert";
-import { heard } from "./stream";
+import { heard, leftOutOf } from "./stream";
 import type { Component, Edit, Runtime, Signal, Source } from "./types";
 
 export interface NetworkState {
@@ -20,6 +20,8 @@ export interface NetworkState {
   graph: Graph;
   /** Whether the graph has been read. */
   isLoaded: boolean;
+  /** Why it cannot be read. */
+  refusal: string | undefined;
   /** The library, by full name. */
   components: Record<string, Component>;
   isStarted: boolean;
@@ -35,6 +37,7 @@ export const useNetwork = create<NetworkState>(() => ({
   graphId: undefined,
   graph: EMPTY,
   isLoaded: false,
+  refusal: undefined,
   components: {},
   isStarted: false,
   undo: [],
@@ -101,13 +104,15 @@ async function greet() {
       await ask("network", "getstatus", { graph: runtime.graph });
     }
   } catch (error) {
-    complain(error);
+    // What is refused stays refused; a lost connection comes back by itself.
+    if (error instanceof Refused) set({ refusal: error.message });
+    else complain(error);
   }
 }
 
 async function load(graphId: string) {
   const { payload } = await ask("component", "getsource", { name: graphId });
-  set({ graphId, graph: fromJson(JSON.parse(String(payload["code"])) as GraphJson), isLoaded: true, undo: [], redo: [] });
+  set({ graphId, graph: fromJson(JSON.parse(String(payload["code"])) as GraphJson), isLoaded: true, refusal: undefined, undo: [], redo: [] });
 }
 
 function take(signals: Signal[]) {
@@ -130,6 +135,10 @@ function take(signals: Signal[]) {
     if (protocol === "graph" && command === "changenode" && isUp(payload["metadata"])) relist();
     // The first graph that somebody calls main has become it.
     if (protocol === "graph" && command === "clear" && graphId === undefined && payload["main"] === true) void greet();
+    // Such as what the graph's file cannot hold.
+    if (protocol === "network" && command === "output" && leftOutOf(String(payload["message"])) === 0) {
+      toast(String(payload["message"]));
+    }
     if (command === "error" && responseTo === undefined) complain(new Error(String(payload["message"])));
   }
   if (Object.keys(next).length > 0) set(next);

@@ -38,13 +38,13 @@ export function forget() {
 export function heard(signals: Signal[], graphId: string | undefined) {
   const seen: Seen[] = [];
   let leftOut = 0;
-  for (const { protocol, command, payload } of signals) {
+  for (const { protocol, command, payload, at = Date.now() } of signals) {
     if (protocol !== "network") continue;
     if (command === "data" && payload["graph"] === graphId) {
       const src = payload["src"] as End | undefined;
       const tgt = payload["tgt"] as End;
       const edge = src ? edgeKey(src, tgt) : "";
-      seen.push({ id: next++, edge, src, tgt, data: (payload["data"] ?? null) as Json, at: Date.now() });
+      seen.push({ id: next++, edge, src, tgt, data: (payload["data"] ?? null) as Json, at });
     }
     if (command === "output") leftOut += leftOutOf(String(payload["message"] ?? ""));
   }

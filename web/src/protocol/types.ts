@@ -53,6 +53,8 @@ export interface Signal {
   command: string;
   payload: Record<string, unknown>;
   responseTo?: number;
+  /** When it came, in milliseconds; set here. */
+  at?: number;
 }
 
 /** A change of the graph: a command of the protocol `graph`, without the graph's id. */

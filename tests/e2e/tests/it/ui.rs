@@ -62,6 +62,31 @@ fn the_door_opens_to_those_who_know_the_secret() {
     assert!(network.stop().success());
 }
 
+#[test]
+fn nothing_little_and_forbidden_are_shown_as_what_they_are() {
+    let (programs, peers) = (Programs::build(), Peers::installed());
+    let command = format!("{} --role #ROLE", programs.path("msgflo-repeat").display());
+    let library = json!({"namespace": "core", "components": {"Repeat": command}});
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let permissions = folder.path().join("permissions.json");
+    let reading =
+        ["graph:readonly", "network:status", "network:data", "protocol:component", "component:getsource"];
+    let changing = [
+        "protocol:graph",
+        "protocol:network",
+        "network:persist",
+        "protocol:runtime",
+        "protocol:component",
+        "component:getsource",
+    ];
+    std::fs::write(&permissions, json!({"": changing, SECRET: reading}).to_string()).expect("it is written");
+    let further = ["--permissions", permissions.to_str().expect("a path of text")];
+    let network = Network::run_with(programs.path("msgflo"), "", &library, EMBEDDED, &further);
+    let out = browse(&peers, "states.mjs", &[&network.page(), SECRET]);
+    assert_eq!(out.matches("ok  ").count(), 6, "{out}");
+    assert!(network.stop().success());
+}
+
 /// The thermometer: connected, a Python component written and put between, changed, broken and repaired.
 #[test]
 fn a_network_is_rewired_by_hand_while_it_runs() {
