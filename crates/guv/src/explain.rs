@@ -130,7 +130,8 @@ impl Explanation<'_> {
                     (workers.busy, "busy"),
                     (workers.draining, "others stopping"),
                 ];
-                let parts = parts.iter().filter_map(|(number, word)| Some(format!(", {} {word}", (*number)?)));
+                let parts =
+                    parts.iter().filter_map(|(number, word)| Some(format!(", {} {word}", (*number)?)));
                 format!("{}{}", workers.current, parts.collect::<String>())
             }),
         );
@@ -150,8 +151,7 @@ impl Explanation<'_> {
             ),
         );
         if !inputs.window.is_empty() {
-            let window: Vec<_> = inputs.window.iter().map(u32::to_string).collect();
-            line("window", window.join(" "));
+            line("window", runs(&inputs.window));
         }
         line("decision", self.summary.clone());
         line("because", reason.to_string());
@@ -183,6 +183,39 @@ impl fmt::Display for Explanation<'_> {
     }
 }
 
+/// Numbers in their order; one that comes many times in a row is told once, as `6 (×57)`.
+fn runs(numbers: &[u32]) -> String {
+    const MANY: usize = 4;
+    let runs = numbers.chunk_by(|a, b| a == b).map(|run| match run {
+        [number, ..] if run.len() >= MANY => format!("{number} (×{})", run.len()),
+        run => run.iter().map(u32::to_string).collect::<Vec<_>>().join(" "),
+    });
+    runs.collect::<Vec<_>>().join(" ")
+}
+
 fn known<T: fmt::Display>(value: Option<T>) -> String {
     value.map_or("?".to_owned(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_window_is_told_shortly() {
+        assert_eq!(runs(&[1, 1, 1, 1, 1, 3, 6, 6, 25]), "1 (×5) 3 6 6 25");
+        assert_eq!(runs(&[]), "");
+    }
+
+    #[test]
+    fn the_newest_and_the_oldest_job_decide_what_is_in_time() {
+        let prospects = Prospects { processing: 10.0, boot: 30.0, deadline: 60.0 };
+        let expect =
+            |turns, workers, oldest| prospects.expect(Some(turns), Some(workers), Some(workers), oldest);
+        let expected = expect(10.0, 2.0, Some(45.0)).unwrap();
+        assert_eq!((expected.done_after, expected.in_time), (50.0, true), "the oldest is done first");
+        assert!(!expect(14.0, 2.0, None).unwrap().in_time, "the newest has to wait for 70 s");
+        assert!(!expect(1.0, 2.0, Some(55.0)).unwrap().in_time, "the oldest was too late already");
+        assert_eq!(expect(1.0, 0.0, None), None);
+    }
 }
