@@ -20,7 +20,9 @@ writeFileSync(scaling, config);
 writeFileSync(join(folder, "service.fbp"), "work(slow/Work) OUT -> IN after(slow/Work)\n");
 const library = { name: "slow", msgflo: { namespace: "slow", components: { Work: `${PYTHON} ${SLOW} #ROLE` } } };
 writeFileSync(join(folder, "package.json"), JSON.stringify(library));
-writeFileSync(join(folder, "permissions.json"), JSON.stringify({ all: ["protocol:network", "protocol:graph", "protocol:runtime"], look: ["network:status", "graph:readonly"] }));
+const look = ["network:status", "graph:readonly", "component:getsource"];
+const all = [...look, "protocol:network", "protocol:graph", "protocol:runtime", "protocol:component"];
+writeFileSync(join(folder, "permissions.json"), JSON.stringify({ all, look }));
 
 const msgflo = await start(
   MSGFLO,

@@ -22,7 +22,7 @@ name = f"{role}-{os.getpid()}"
 inport, outport = f"{role}.IN", f"{role}.OUT"
 channel.queue_declare(inport, durable=True)
 channel.exchange_declare(outport, exchange_type="fanout")
-channel.exchange_declare("msgflo.jobs", exchange_type="fanout")
+channel.exchange_declare("msgflo.jobs", exchange_type="fanout", durable=True)
 
 
 def report(in_flight, completed):
