@@ -80,6 +80,8 @@ await step("the file is the configuration, and its versions are kept", async () 
   await page.getByRole("button", { name: "Take into force" }).click();
   await page.getByText("Version 2", { exact: true }).waitFor();
   assert.match(readFileSync(scaling, "utf8"), /maximum: 3/);
+  assert.match(await editor.textContent(), /maximum: 3/);
+  await until("nothing to take", () => page.getByRole("button", { name: "Take into force" }).isDisabled());
   await inspect(page, "scaled-config");
 });
 

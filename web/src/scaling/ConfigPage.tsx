@@ -56,9 +56,10 @@ export default function ConfigPage({ app, onTaken }: { app: string; onTaken: () 
       <Loading />
     );
   }
-  const taken = (version: number) => {
+  const taken = ({ version, configYaml }: ConfigText) => {
     toast(`Version ${version} is in force.`);
-    setDraft(undefined);
+    // It is shown until the server tells the same: the text before would come back for a moment, and be taken for a change.
+    setDraft(configYaml);
     setPreview(undefined);
     config.again();
     versions.again();
@@ -77,7 +78,7 @@ export default function ConfigPage({ app, onTaken }: { app: string; onTaken: () 
     }
   };
   const take = () =>
-    act("take", async () => taken((await rest.post<ConfigText>(`config/${encodeURIComponent(app)}`, { config: text })).version));
+    act("take", async () => taken(await rest.post<ConfigText>(`config/${encodeURIComponent(app)}`, { config: text })));
   const look = () =>
     act("preview", async () => setPreview(await rest.post<Preview>(`${base}/preview`, { config: text, hours: 24 })));
   const errors = verdict?.diagnostics.filter((said) => said.severity !== "warning").length ?? 0;
@@ -182,7 +183,7 @@ export default function ConfigPage({ app, onTaken }: { app: string; onTaken: () 
             const { version } = restoring;
             setRestoring(undefined);
             void act("take", async () =>
-              taken((await rest.post<ConfigText>(`${base}/versions/${version}/restore`)).version),
+              taken(await rest.post<ConfigText>(`${base}/versions/${version}/restore`)),
             );
           }}
         >

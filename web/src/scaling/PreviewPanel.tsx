@@ -7,7 +7,7 @@ import { Button } from "../design/Button";
 import { EmptyState } from "../design/Notice";
 import { Panel } from "../design/Panel";
 import { Table } from "../design/Table";
-import { duration, money, number, percent } from "./format";
+import { duration, money, number, percent, workerTime } from "./format";
 import { TimeChart } from "./TimeChart";
 
 /** So many roles are drawn; the table has all. */
@@ -34,8 +34,8 @@ export function PreviewPanel({ preview, onClose }: { preview: Preview; onClose: 
             id={(role) => role.role}
             columns={[
               { title: "Role", cell: (role) => <b>{role.role}</b> },
-              { title: "Used, was", right: true, cell: (role) => `${number(role.recorded.worker_hours)} h` },
-              { title: "would be", right: true, cell: (role) => `${number(role.replayed.worker_hours)} h` },
+              { title: "Used, was", right: true, cell: (role) => workerTime(role.recorded.worker_hours) },
+              { title: "would be", right: true, cell: (role) => workerTime(role.replayed.worker_hours) },
               { title: "Cost", right: true, cell: (role) => <Difference role={role} /> },
               {
                 title: "Most workers",

@@ -8,7 +8,7 @@ import { Panel } from "../design/Panel";
 import { meaning } from "./condition";
 import { Controls } from "./Controls";
 import { Explanation } from "./Explanation";
-import { count, duration, money, number, percent, rate } from "./format";
+import { count, duration, money, number, percent, rate, workerTime } from "./format";
 import { Marks } from "./Marks";
 import { RANGES, rangeOf } from "./ranges";
 import { saved, State } from "./RoleList";
@@ -179,7 +179,7 @@ function Past({ chart, role, operations, chosen, onChoose }: PastProps) {
         />
         <Figure
           name="Used"
-          value={`${number(totals.worker_hours)} h`}
+          value={workerTime(totals.worker_hours)}
           note={totals.cost === null || totals.cost === undefined ? "workers × time" : `${money(totals.cost)}, ${role.size}`}
         />
         <Figure name="Changes" value={number(totals.changes)} note={`at most ${count(totals.most, "worker")}`} />

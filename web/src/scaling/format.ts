@@ -31,6 +31,11 @@ export function rate(perSecond: number | null | undefined): string {
   return `${number(perSecond * 3600)}/h`;
 }
 
+/** Workers times hours; a short while in minutes. */
+export function workerTime(hours: number): string {
+  return hours >= 1 || hours === 0 ? `${number(hours)} h` : `${number(hours * 60)} min`;
+}
+
 export function percent(share: number | null | undefined): string {
   if (share === null || share === undefined) return "–";
   const value = share * 100;
