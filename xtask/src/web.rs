@@ -11,8 +11,18 @@ use crate::cargo;
 use crate::tools::{self, Node};
 
 /// What the page is made of, in `web/`.
-const SOURCES: [&str; 7] =
-    ["src", "public", "scripts", "index.html", "package-lock.json", "tsconfig.json", "vite.config.ts"];
+const SOURCES: [&str; 10] = [
+    "src",
+    "tests",
+    "public",
+    "scripts",
+    "openapi/stamp.mjs",
+    "index.html",
+    "package-lock.json",
+    "package.json",
+    "tsconfig.json",
+    "vite.config.ts",
+];
 
 /// `cargo xtask web`
 pub(crate) fn run(arguments: &[String]) -> Result<ExitCode> {
