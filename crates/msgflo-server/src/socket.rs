@@ -57,6 +57,32 @@ pub(crate) fn is_trusted(headers: &HeaderMap, origins: &[String]) -> bool {
     origins.iter().any(|known| known.trim_end_matches('/') == origin) || is_of_this_machine(origin)
 }
 
+/// The same for a plain request, with which a browser often says no origin. A page of a foreign site may show our address as a
+/// picture, or have its own name resolved to it: then the browser says that it comes from elsewhere, or by which name.
+pub(crate) fn is_trusted_request(headers: &HeaderMap, origins: &[String]) -> bool {
+    if headers.contains_key(header::ORIGIN) {
+        return is_trusted(headers, origins);
+    }
+    let comes_from_elsewhere = headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let is_our_name = host.is_none_or(|host| {
+        let url = Url::parse(&format!("http://{host}/"));
+        match url.as_ref().ok().and_then(Url::host) {
+            Some(Host::Domain(name)) => {
+                name == "localhost" || origins.iter().any(|origin| is_at(origin, name))
+            }
+            // No name was resolved.
+            Some(_) => true,
+            None => false,
+        }
+    });
+    !comes_from_elsewhere && is_our_name
+}
+
+fn is_at(origin: &str, name: &str) -> bool {
+    Url::parse(origin).is_ok_and(|url| url.host_str() == Some(name))
+}
+
 fn is_of_this_machine(origin: &str) -> bool {
     let Ok(url) = Url::parse(origin) else { return false };
     match url.host() {
@@ -141,6 +167,29 @@ fn goodbye(code: u16, reason: &'static str) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_without_an_origin_is_judged_by_how_it_came() {
+        for (name, value, is_trusted) in [
+            ("host", "127.0.0.1:3569", true),
+            ("host", "[::1]:3569", true),
+            ("host", "localhost:3569", true),
+            ("host", "10.0.0.7:3569", true),
+            ("host", "editor.example", true),
+            ("host", "rebound.example:3569", false),
+            ("sec-fetch-site", "same-origin", true),
+            ("sec-fetch-site", "none", true),
+            ("sec-fetch-site", "cross-site", false),
+            ("origin", "https://editor.example", true),
+            ("origin", "https://evil.example", false),
+        ] {
+            let name: header::HeaderName = name.parse().unwrap();
+            let headers = HeaderMap::from_iter([(name, value.parse().unwrap())]);
+            let origins = ["https://editor.example".to_owned()];
+            assert_eq!(is_trusted_request(&headers, &origins), is_trusted, "{value}");
+        }
+        assert!(is_trusted_request(&HeaderMap::new(), &[]), "a program says nothing");
+    }
 
     #[test]
     fn only_pages_of_this_machine_are_trusted() {

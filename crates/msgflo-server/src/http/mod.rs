@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 
 use crate::metrics;
 use crate::protocol::Capability;
-use crate::socket::Door;
+use crate::socket::{Door, is_trusted_request};
 
 pub(crate) use refusal::Refusal;
 
@@ -42,7 +42,8 @@ impl Shown {
     /// What to say to one who may not.
     pub(crate) fn admit(&self, headers: &HeaderMap, any_of: &[Capability]) -> Result<(), Refusal> {
         let secret = bearer(headers);
-        if self.door.permissions.allow(secret, self.door.trusts(headers), any_of) {
+        let is_trusted = is_trusted_request(headers, &self.door.origins);
+        if self.door.permissions.allow(secret, is_trusted, any_of) {
             return Ok(());
         }
         let message =
