@@ -17,7 +17,7 @@ use crate::broker::{self, Connected};
 use crate::governor::{Scaler, Scaling};
 use crate::graphs::{self, Loaded};
 use crate::interface::{self, Interface, InterfaceArguments};
-use crate::outcome::{Failure, INTERRUPTED, Outcome, Stop, because, print};
+use crate::outcome::{Failure, INTERRUPTED, Outcome, Stop, print};
 use crate::save::GraphFile;
 
 pub(crate) async fn run(arguments: Run) -> Outcome {
