@@ -3,6 +3,7 @@
 //! A short time is drawn from the decisions themselves, a long one from the roll-ups. Either way a point is a
 //! [`Rollup`], and the same code makes numbers of it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use guv_model::{Role, Timestamp};
@@ -213,10 +214,10 @@ impl Reader {
         for (id, role) in roles {
             let (step, rollups) = if fine {
                 let step = step(from, to, points);
-                (step, self.from_decisions(id, from, to, step)?)
+                (step, self.of_decisions(id, from, to, step)?)
             } else {
                 let step = step(from, to, points).max(schema::ROLLUP);
-                (step, self.from_rollups(id, from, to, step)?)
+                (step, self.of_rollups(id, from, to, step)?)
             };
             charts.insert(role, chart(from, to, step, rollups));
         }
@@ -252,7 +253,7 @@ impl Reader {
         Ok(ids.collect::<Result<_, _>>()?)
     }
 
-    fn from_decisions(
+    fn of_decisions(
         &self,
         role: i64,
         from: Timestamp,
@@ -268,22 +269,25 @@ impl Reader {
         let mut before: Option<Facts> = None;
         while let Some(row) = rows.next()? {
             let (at, shape): (i64, i64) = (row.get(0)?, row.get(1)?);
-            if !shapes.contains_key(&shape) {
-                let sql = "SELECT json FROM shapes WHERE id = ?1";
-                let json: String =
-                    self.connection.prepare_cached(sql)?.query_row([shape], |row| row.get(0))?;
-                shapes.insert(shape, Shape::parse(&json)?);
-            }
+            let shape = match shapes.entry(shape) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(place) => {
+                    let sql = "SELECT json FROM shapes WHERE id = ?1";
+                    let mut statement = self.connection.prepare_cached(sql)?;
+                    let json: String = statement.query_row([shape], |row| row.get(0))?;
+                    place.insert(Shape::parse(&json)?)
+                }
+            };
             let columns = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?];
             let numbers = row.get_ref(7)?.as_str().map_err(|error| Error::Malformed(error.to_string()))?;
-            let facts = Facts::read(at, &shapes[&shape], columns, numbers)?;
+            let facts = Facts::read(at, shape, columns, numbers)?;
             rollups.entry(at - at.rem_euclid(step)).or_default().add(&Rollup::of(before.as_ref(), &facts));
             before = Some(facts);
         }
         Ok(rollups)
     }
 
-    fn from_rollups(
+    fn of_rollups(
         &self,
         role: i64,
         from: Timestamp,
