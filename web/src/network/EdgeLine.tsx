@@ -4,12 +4,11 @@ import { memo } from "react";
 import { Icon } from "../design/Icon";
 import type { FlowEdge } from "./flow";
 
-/** A connection. It has words only where something is not as it should be, or something waits. */
+/** A connection. It has words only where something is not as it should be; what waits stands at the inport. */
 export const EdgeLine = memo(function EdgeLine(props: EdgeProps<FlowEdge>) {
   const { data, selected } = props;
   const [path, x, y] = getBezierPath({ ...props, curvature: 0.3 });
   const state = data?.state ?? "unknown";
-  const waiting = data?.waiting ?? 0;
   const isNews = state === "failed" || state === "pending";
   return (
     <>
@@ -18,15 +17,15 @@ export const EdgeLine = memo(function EdgeLine(props: EdgeProps<FlowEdge>) {
         interactionWidth={18}
         className={["network-edge", state, selected && "selected", data?.isFaded && "faded"].filter(Boolean).join(" ")}
       />
-      {(isNews || waiting > 0) && !data?.isFaded && (
+      {isNews && !data?.isFaded && (
         <EdgeLabelRenderer>
           <div
-            className={`network-edge-label ${isNews ? state : ""}`}
+            className={`network-edge-label ${state}`}
             style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` }}
             title={data?.reason}
           >
             {state === "failed" && <Icon name="warning" />}
-            {isNews ? state : `${waiting} wait`}
+            {state}
           </div>
         </EdgeLabelRenderer>
       )}

@@ -15,8 +15,6 @@ export interface EdgeView {
   [key: string]: unknown;
   state: "pending" | "bound" | "failed" | "unknown";
   reason?: string | undefined;
-  /** Messages that wait at its target. */
-  waiting: number;
   isFaded: boolean;
 }
 
@@ -64,16 +62,14 @@ export function flowEdges(graph: Graph, views: Record<string, NodeView>, before:
   return Object.values(graph.edges).flatMap((edge) => {
     const [source, target] = [views[edge.src.node], views[edge.tgt.node]];
     if (!source || !target) return [];
-    const drawn = flowEdge(edge, target, source.isFaded && target.isFaded, edge.key === selected);
+    const drawn = flowEdge(edge, source.isFaded && target.isFaded, edge.key === selected);
     const same = old.get(edge.key);
     return same && isEqual(same, drawn) ? [same] : [drawn];
   });
 }
 
-function flowEdge({ key, src, tgt, metadata }: GraphEdge, target: NodeView, isFaded: boolean, selected: boolean): FlowEdge {
+function flowEdge({ key, src, tgt, metadata }: GraphEdge, isFaded: boolean, selected: boolean): FlowEdge {
   const { state, reason } = edgeState(metadata);
-  const handle = handleOf(tgt);
-  const waiting = target.inports.find((port) => port.handle === handle)?.waiting ?? 0;
   const words = state === "unknown" ? "" : `, ${state}`;
   return {
     id: key,
@@ -81,10 +77,10 @@ function flowEdge({ key, src, tgt, metadata }: GraphEdge, target: NodeView, isFa
     source: src.node,
     sourceHandle: handleOf(src),
     target: tgt.node,
-    targetHandle: handle,
+    targetHandle: handleOf(tgt),
     selected,
     ariaLabel: `${src.node} ${src.port} to ${tgt.node} ${tgt.port}${words}`,
-    data: { state, reason, waiting, isFaded },
+    data: { state, reason, isFaded },
   };
 }
 
