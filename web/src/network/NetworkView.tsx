@@ -1,4 +1,5 @@
 import "./network.css";
+import "./panels.css";
 
 import { ReactFlowProvider } from "@xyflow/react";
 import { useEffect } from "react";
