@@ -11,11 +11,12 @@ use crate::cargo;
 use crate::tools::{self, Node};
 
 /// What the page is made of, in `web/`.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     "src",
     "tests",
     "public",
     "scripts",
+    "openapi/guv.json",
     "openapi/stamp.mjs",
     "index.html",
     "package-lock.json",
