@@ -5,7 +5,7 @@ export default defineConfig({
   build: {
     ssr: true,
     outDir: ".tested",
-    rolldownOptions: { input: ["tests/graph.test.ts", "tests/messages.test.ts"] },
+    rolldownOptions: { input: ["tests/graph.test.ts", "tests/messages.test.ts", "tests/scaling.test.ts"] },
   },
   logLevel: "warn",
 });

@@ -6,6 +6,7 @@ import { useEffect, useRef, useState, type ReactNode } from "react";
 import uPlot from "uplot";
 
 import { useTheme } from "../app/theme";
+import { AXIS, EDGE } from "./place";
 
 export interface Line {
   label: string;
@@ -41,10 +42,6 @@ interface Props {
   above?: ReactNode;
   actions?: ReactNode;
 }
-
-/** The room that the axis of values takes at the left, and the edge at the right, in pixels. */
-export const AXIS = 58;
-export const EDGE = 14;
 
 /** Distances of lines that are easy to read, seconds. */
 const SECONDS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400, 604_800, 6_048_000];
