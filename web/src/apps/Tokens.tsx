@@ -60,10 +60,15 @@ export function Tokens({ apps, administers }: { apps: AppInfo[]; administers: bo
             {
               title: "Name",
               cell: (token) => (
-                <span className="apps-named">
-                  <b>{token.name}</b>
-                  {token.is_yours && <Badge tone="info">Yours</Badge>}
-                </span>
+                <>
+                  <span className="apps-named">
+                    <b>{token.name}</b>
+                    {token.is_yours && <Badge tone="info">Yours</Badge>}
+                  </span>
+                  <span className="apps-note">
+                    hash <code>{token.id.slice(0, 8)}…</code>
+                  </span>
+                </>
               ),
             },
             {
@@ -76,7 +81,6 @@ export function Tokens({ apps, administers }: { apps: AppInfo[]; administers: bo
               width: "180px",
               cell: (token) => (token.at > 0 ? moment(token.at, { withSeconds: false }) : "–"),
             },
-            { title: "Hash", width: "180px", cell: (token) => <code>{token.id}…</code> },
             {
               title: "Change",
               width: "120px",

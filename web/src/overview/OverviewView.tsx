@@ -301,8 +301,8 @@ function ScalingTiles({ apps }: { apps: AppState[] }) {
         note={
           most > 0 && (
             <span className="overview-bar" aria-hidden="true">
-              <i className="used" style={{ flexGrow: workers }} />
-              <i style={{ flexGrow: Math.max(most - workers, 0) }} />
+              {workers > 0 && <i className="used" style={{ flexGrow: workers }} />}
+              {most > workers && <i style={{ flexGrow: most - workers }} />}
             </span>
           )
         }

@@ -4,17 +4,22 @@ import { useEffect, useRef, useState } from "react";
 
 import type { Operation } from "../api";
 import { Icon } from "../design/Icon";
-import { placed, said } from "./place";
+import { AXIS, placed, said } from "./place";
+
+/** The room that the note on older ones takes, in pixels. */
+const NOTE = 290;
 
 interface Props {
   operations: Operation[];
+  /** Whether there are older ones in this time, which are not among them. */
+  hasMore: boolean;
   from: number;
   to: number;
   chosen: number | undefined;
   onChoose: (at: number) => void;
 }
 
-export function Marks({ operations, from, to, chosen, onChoose }: Props) {
+export function Marks({ operations, hasMore, from, to, chosen, onChoose }: Props) {
   const strip = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   useEffect(() => {
@@ -27,6 +32,11 @@ export function Marks({ operations, from, to, chosen, onChoose }: Props) {
   const marks = width > 0 ? placed(operations, from, to, width) : [];
   return (
     <div ref={strip} className="scaling-marks" role="group" aria-label="Operations">
+      {hasMore && width > 0 && (marks[0]?.left ?? width) > AXIS + NOTE && (
+        <span className="scaling-older" style={{ left: AXIS }}>
+          {operations.length} changes are marked; there are older ones
+        </span>
+      )}
       {marks.map(({ operation, others, left }) => {
         const direction = operation.to > (operation.from ?? 0) ? "up" : "down";
         const name = others > 0 ? `${said(operation)}, and ${others} before` : said(operation);

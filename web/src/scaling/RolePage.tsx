@@ -73,7 +73,14 @@ export function RolePage({ app, role: name, scaling, me, onChanged }: Props) {
           </div>
         </div>
         {chart.value ? (
-          <Past chart={chart.value} role={role} operations={known} chosen={chosen} onChoose={setChosen} />
+          <Past
+            chart={chart.value}
+            role={role}
+            operations={known}
+            hasMore={operations.value?.has_more ?? false}
+            chosen={chosen}
+            onChoose={setChosen}
+          />
         ) : chart.error ? (
           <ErrorState title="The history cannot be read">{chart.error.message}</ErrorState>
         ) : scaling.has_history ? (
@@ -140,11 +147,12 @@ interface PastProps {
   chart: Chart;
   role: RoleNow;
   operations: Operation[];
+  hasMore: boolean;
   chosen: number | undefined;
   onChoose: (at: number) => void;
 }
 
-function Past({ chart, role, operations, chosen, onChoose }: PastProps) {
+function Past({ chart, role, operations, hasMore, chosen, onChoose }: PastProps) {
   const lines = useMemo(() => linesOf(chart), [chart]);
   if (chart.series.at.length === 0) {
     return (
@@ -200,7 +208,14 @@ function Past({ chart, role, operations, chosen, onChoose }: PastProps) {
           format={number}
           height={186}
           above={
-            <Marks operations={operations} from={chart.from} to={chart.to} chosen={chosen} onChoose={onChoose} />
+            <Marks
+              operations={operations}
+              hasMore={hasMore}
+              from={chart.from}
+              to={chart.to}
+              chosen={chosen}
+              onChoose={onChoose}
+            />
           }
         />
         <TimeChart
