@@ -122,8 +122,9 @@ fn processes(run: &Run) -> Result<processes::Options, Stop> {
 
 /// The file of the configuration, for those who change it over the interface. Its versions are kept beside the history.
 fn file_config(run: &Run) -> Result<Option<FileConfig>, Stop> {
-    let Some(path) = run.config.path() else { return Ok(None) };
-    let versions = run.history.path()?.with_extension("versions");
+    let history = run.history.history.clone().or_else(past::default_path);
+    let Some((path, history)) = run.config.path().zip(history) else { return Ok(None) };
+    let versions = history.with_extension("versions");
     let (name, allowed) = (path.display().to_string(), run.config.allow_key.clone());
     let environment = environment()?;
     let read = move |text: &str| guv::config::load(&name, text, &environment, &allowed);
