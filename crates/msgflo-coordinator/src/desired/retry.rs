@@ -21,8 +21,8 @@ const MAX_DELAY: Duration = Duration::from_secs(7 * 24 * 3600);
 /// What is wrong with what the graph says, in words.
 pub(super) fn of(graph: &Graph, node: &str) -> Result<Option<Retry>, String> {
     let said = |port: &str| {
-        let packets = graph.initials().filter(|initial| initial.tgt.process == *node);
-        packets.filter(|initial| initial.tgt.port.as_str().eq_ignore_ascii_case(port)).next_back()
+        let mut packets = graph.initials().filter(|initial| initial.tgt.process == *node);
+        packets.rfind(|initial| initial.tgt.port.as_str().eq_ignore_ascii_case(port))
     };
     let (delay, times) = (said(DELAY), said(RETRIES));
     if delay.is_none() && times.is_none() {

@@ -277,8 +277,8 @@ impl Bindings {
             round_robin: matches!(connection.routing, Routing::RoundRobin { .. }),
             rate: None,
             deadletter: match &connection.routing {
-                Routing::RoundRobin { deadletter } => deadletter.clone(),
-                Routing::PubSub => None,
+                Routing::RoundRobin { deadletter, .. } => deadletter.clone(),
+                Routing::PubSub | Routing::Impossible(_) => None,
             },
             state,
             reason,
