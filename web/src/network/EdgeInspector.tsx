@@ -18,7 +18,7 @@ const SHOWN = 12;
 export function EdgeInspector({ edge }: { edge: GraphEdge }) {
   const mayEdit = useMay("protocol:graph");
   const maySee = useMay("network:data");
-  const { state, reason } = edgeState(edge.metadata);
+  const { state, reason, rate } = edgeState(edge.metadata);
   const words = edgeWords(state);
   const { src, tgt } = edge;
   return (
@@ -41,6 +41,12 @@ export function EdgeInspector({ edge }: { edge: GraphEdge }) {
           <dd>
             <Badge tone={words.tone}>{words.word}</Badge>
           </dd>
+          {rate !== undefined && (
+            <>
+              <dt>Rate</dt>
+              <dd className="number">{rate.toLocaleString()} a second</dd>
+            </>
+          )}
         </dl>
         <p className={reason ? `network-reason ${words.tone}` : "soft"}>{reason ?? words.meaning}</p>
         {maySee && <Live edge={edge} />}

@@ -15,6 +15,8 @@ export interface EdgeView {
   [key: string]: unknown;
   state: "pending" | "bound" | "failed" | "unknown";
   reason?: string | undefined;
+  /** Messages a second, as the broker tells it. */
+  rate?: number | undefined;
   isFaded: boolean;
 }
 
@@ -50,10 +52,10 @@ function matches({ id, component }: { id: string; component: string }, search: s
   return !wanted || id.toLowerCase().includes(wanted) || component.toLowerCase().includes(wanted);
 }
 
-export function edgeState(metadata: Metadata): { state: EdgeView["state"]; reason?: string } {
+export function edgeState(metadata: Metadata): { state: EdgeView["state"]; reason?: string; rate?: number } {
   const told = metadata["msgflo"];
   if (!told || typeof told !== "object" || Array.isArray(told)) return { state: "unknown" };
-  return told as { state: EdgeView["state"]; reason?: string };
+  return told as { state: EdgeView["state"]; reason?: string; rate?: number };
 }
 
 /** The edges as they are drawn; those that have not changed are taken from `before`. */
@@ -69,8 +71,8 @@ export function flowEdges(graph: Graph, views: Record<string, NodeView>, before:
 }
 
 function flowEdge({ key, src, tgt, metadata }: GraphEdge, isFaded: boolean, selected: boolean): FlowEdge {
-  const { state, reason } = edgeState(metadata);
-  const words = state === "unknown" ? "" : `, ${state}`;
+  const { state, reason, rate } = edgeState(metadata);
+  const words = `${state === "unknown" ? "" : `, ${state}`}${rate ? `, ${rate} messages a second` : ""}`;
   return {
     id: key,
     type: "connection",
@@ -80,7 +82,7 @@ function flowEdge({ key, src, tgt, metadata }: GraphEdge, isFaded: boolean, sele
     targetHandle: handleOf(tgt),
     selected,
     ariaLabel: `${src.node} ${src.port} to ${tgt.node} ${tgt.port}${words}`,
-    data: { state, reason, isFaded },
+    data: { state, reason, rate, isFaded },
   };
 }
 

@@ -44,6 +44,8 @@ export interface EdgeStatus {
   target: string;
   round_robin: boolean;
   deadletter?: string;
+  /** Messages a second, as the broker tells it. */
+  rate?: number;
   state: "pending" | "bound" | "failed";
   reason?: string;
 }
