@@ -80,7 +80,7 @@ export function NodeInspector({ node }: { node: GraphNode }) {
                     {queue.ready} waiting · {queue.consumers ?? 0} taking
                   </span>
                 )}
-                {mayEdit && (!port.isConnected || port.initial) && view.kind !== "binding" && (
+                {mayEdit && (!port.isConnected || port.initial) && (
                   <PacketField tgt={tgt} port={component?.inPorts.find(({ id }) => samePort(id, port.name))} />
                 )}
               </li>
