@@ -25,6 +25,7 @@ const config = `# Times are in seconds.
   minimum: 0
   maximum: 12
   deadline: 180
+  policy: proportional
   pollinterval: 1
   history: 10
   source: {kind: rabbitmq, url: "${waiting.url}", management: "${waiting.management}"}

@@ -13,7 +13,7 @@ const { MSGFLO, MSGFLO_E2E_PYTHON: PYTHON } = process.env;
 const SLOW = join(dirname(fileURLToPath(import.meta.url)), "slow.py");
 const folder = mkdtempSync(join(tmpdir(), "scaled-page-"));
 const scaling = join(folder, "autoscale.guv.yaml");
-const config = `'*': {pollinterval: 0.5, history: 3}
+const config = `'*': {policy: proportional, pollinterval: 0.5, history: 3}
 work: {queue: work.IN, processing: 0.5, stddev: 0.1, deadline: 20, boot: 1, minimum: 1, maximum: 4}
 `;
 writeFileSync(scaling, config);
