@@ -1,5 +1,5 @@
-import { Handle, Position, type NodeProps } from "@xyflow/react";
-import { memo } from "react";
+import { Handle, Position, useUpdateNodeInternals, type NodeProps } from "@xyflow/react";
+import { memo, useEffect, useRef } from "react";
 
 import { Badge } from "../design/Badge";
 import { Icon } from "../design/Icon";
@@ -12,6 +12,15 @@ import { nodeState } from "./state";
 export const NodeCard = memo(function NodeCard({ data, selected }: NodeProps<FlowNode>) {
   const { id, component, observed, kind, inports, outports, isFaded } = data;
   const state = nodeState(observed);
+  // Ports that come later must be measured, or their edges are not drawn: a node may keep its size meanwhile.
+  const measure = useUpdateNodeInternals();
+  const handles = [...inports, ...outports].map(({ handle }) => handle).join();
+  const measured = useRef(handles);
+  useEffect(() => {
+    if (measured.current === handles) return;
+    measured.current = handles;
+    measure(id);
+  }, [handles, id, measure]);
   const { running, wanted } = observed;
   const count = running !== undefined && wanted !== undefined && wanted + running > 0 && (wanted !== 1 || running !== 1) ? ` ${running}/${wanted}` : "";
   const classes = ["network-node", kind, observed.state, selected && "selected", isFaded && "faded"];
