@@ -355,7 +355,7 @@ mod tests {
         let (mut one, mut other) = (Claims::new(Uuid::from_u128(1)), Claims::new(Uuid::from_u128(2)));
         let of_one = said(one.want(&[edge()], 5)).remove(0);
         let of_other = said(other.want(&[edge()], 5)).remove(0);
-        assert_eq!(said(one.hear(&of_other, 6)), [of_one.clone()]);
+        assert_eq!(said(one.hear(&of_other, 6)), std::slice::from_ref(&of_one));
         assert_eq!(other.hear(&of_one, 6), [Step::Suspend(edge())]);
     }
 

@@ -9,7 +9,7 @@ use e2e::{Network, OwnRabbitMq, Programs};
 use futures_util::StreamExt;
 use msgflo_core::{Client, InportOptions, Participant, Port, Transport};
 use msgflo_transports::Amqp;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -108,7 +108,7 @@ async fn a_restart_of_the_broker_loses_nothing() {
     .await
     .expect("it starts");
     let status = network.wait_until_bound();
-    assert_eq!(status["edges"].as_array().map(Vec::len), Some(2), "{}", Value::from(status["edges"].clone()));
+    assert_eq!(status["edges"].as_array().map(Vec::len), Some(2), "{}", status["edges"]);
     editor.ask("graph", "removeedge", edge).await;
     rewire(&mut editor).await;
     tokio::time::sleep(SPAN).await;
