@@ -14,7 +14,7 @@ pub(super) struct Shape {
     minimum: f64,
     maximum: f64,
     deadline: f64,
-    prospects: Prospects,
+    boot: f64,
     applied: bool,
     failed: bool,
 }
@@ -25,7 +25,6 @@ impl Shape {
         struct Parameters {
             deadline: f64,
             boot: f64,
-            processing: f64,
             minimum: f64,
             maximum: f64,
         }
@@ -35,10 +34,9 @@ impl Shape {
         let (applied, failed) = (kind == "applied", matches!(kind, "failed" | "blind"));
         let parameters =
             value.pointer_mut("/decision/inputs/parameters").map(Value::take).unwrap_or_default();
-        let Parameters { deadline, boot, processing, minimum, maximum } =
+        let Parameters { deadline, boot, minimum, maximum } =
             serde_json::from_value(parameters).map_err(malformed)?;
-        let prospects = Prospects { processing, boot, deadline };
-        Ok(Self { minimum, maximum, deadline, prospects, applied, failed })
+        Ok(Self { minimum, maximum, deadline, boot, applied, failed })
     }
 }
 
@@ -90,8 +88,12 @@ impl Facts {
             columns.map(|value| value.map(|value| value as f64));
         let oldest = numbers.number("/decision/inputs/observation/queue/oldest");
         let after = numbers.number("/outcome/workers").or(workers);
-        let expected =
-            shape.prospects.expect(numbers.number("/decision/estimate/turns"), workers, after, oldest);
+        let processing = numbers.number("/decision/inputs/parameters/processing");
+        let turns = numbers.number("/decision/estimate/turns");
+        let expected = processing.and_then(|processing| {
+            let prospects = Prospects { processing, boot: shape.boot, deadline: shape.deadline };
+            prospects.expect(turns, workers, after, oldest)
+        });
         #[derive(Deserialize)]
         struct Reports {
             finished: f64,

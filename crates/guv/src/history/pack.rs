@@ -18,7 +18,7 @@ pub(super) const COLUMNS: [&str; 5] = [
 ];
 
 /// The other numbers, and the short lists of them. New ones are put at the end, so that old records can be read.
-pub(super) const NUMBERS: [&str; 20] = [
+pub(super) const NUMBERS: [&str; 24] = [
     "/cycle",
     "/decision/estimate/jobs",
     "/decision/estimate/turns",
@@ -39,6 +39,11 @@ pub(super) const NUMBERS: [&str; 20] = [
     "/decision/inputs/observation/workers/busy",
     "/outcome/workers",
     "/decision/inputs/observation/queue/waits",
+    // What a policy that looks ahead expects, and the processing time that it learns, are other numbers each time.
+    "/decision/inputs/prospect",
+    "/decision/inputs/parameters/processing",
+    "/decision/inputs/parameters/target",
+    "/decision/inputs/parameters/available",
 ];
 
 /// A record taken apart.
