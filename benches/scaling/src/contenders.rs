@@ -82,17 +82,17 @@ impl Contender {
         }
     }
 
-    /// How it looks at the queue, where it does so in its own way.
-    pub(crate) fn watch(self, cell: &Cell) -> Watch {
+    /// How it looks at the queue: in its own way, if it has one.
+    pub(crate) fn watch(self, watch: Watch) -> Watch {
         let interval = match self {
             Self::Keda { .. } => 15.0,
             Self::Judoscale { .. } => 10.0,
             Self::Backlog => 60.0,
             // It does nothing then.
             Self::Constant { .. } => 600.0,
-            _ => cell.watch.interval,
+            _ => watch.interval,
         };
-        Watch { interval, ..cell.watch }
+        Watch { interval, ..watch }
     }
 
     pub(crate) fn scaler(self, cell: &Cell) -> Result<Box<dyn Scaler>> {

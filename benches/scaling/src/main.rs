@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use guv_model::simulation::simulate;
+use guv_model::simulation::{Watch, simulate};
 
 use cells::{Cell, Run, Scenario};
 use contenders::{Contender, STANDARD};
@@ -89,21 +89,21 @@ fn tried(scenario: &Scenario, traces: &Traces) -> Result<Table> {
     let cell = scenario.cell(traces)?;
     let mut lines = Vec::new();
     for contender in STANDARD {
-        lines.push(line(&cell, &cell.runs, contender)?);
+        lines.push(line(&cell, &cell.runs, cell.watch, contender)?);
     }
     for settings in contenders::tunable() {
-        let mut line = line(&cell, &cell.runs, rehearsed(&cell, &settings)?)?;
+        let mut line = line(&cell, &cell.runs, cell.watch, rehearsed(&cell, &settings)?)?;
         line.name.push_str(", chosen on other days");
         lines.push(line);
     }
     Ok(Table { scenario: scenario.name(), runs: cell.runs.len(), lines })
 }
 
-/// The setting that keeps the promise on other days for the least money; if none does, the one that comes nearest.
+/// The setting that keeps the promise on other days, looked at every 30 s, for the least money; if none does, the one that comes nearest.
 fn rehearsed(cell: &Cell, settings: &[Contender]) -> Result<Contender> {
     let mut tried = Vec::new();
     for &setting in settings {
-        let line = line(cell, &cell.rehearsal, setting)?;
+        let line = line(cell, &cell.rehearsal, Watch::default(), setting)?;
         tried.push((line.hit_rate().min(PROMISE), -line.paid, setting));
     }
     let best =
@@ -112,8 +112,8 @@ fn rehearsed(cell: &Cell, settings: &[Contender]) -> Result<Contender> {
 }
 
 /// A contender's results over some runs.
-fn line(cell: &Cell, runs: &[Run], contender: Contender) -> Result<Line> {
-    let watch = contender.watch(cell);
+fn line(cell: &Cell, runs: &[Run], watch: Watch, contender: Contender) -> Result<Line> {
+    let watch = contender.watch(watch);
     let mut line = Line::new(contender.name());
     for run in runs {
         let mut scaler = contender.scaler(cell)?;
