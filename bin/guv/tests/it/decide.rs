@@ -4,7 +4,9 @@ use crate::program::{Place, told};
 
 #[test]
 fn a_decision_is_explained() {
-    let place = Place::with("resize: {min: 0, max: 40}\nencode: {max: 3, concurrency: 4}");
+    let place = Place::with(
+        "'*': {policy: proportional}\nresize: {min: 0, max: 40}\nencode: {max: 3, concurrency: 4}",
+    );
     let decide = |rest: &[&str]| told(&place.call(&[&["decide", "autoscale.guv.yaml"], rest].concat()));
     let said = [
         decide(&["--role", "resize", "--ready", "40", "--in-flight", "0"]),
@@ -69,7 +71,16 @@ fn a_decision_is_explained() {
 
 #[test]
 fn the_same_for_programs() {
-    let output = Place::new().call(&["decide", "-c", "r: {}", "--ready", "9", "--in-flight", "1", "--json"]);
+    let output = Place::new().call(&[
+        "decide",
+        "-c",
+        "r: {policy: proportional}",
+        "--ready",
+        "9",
+        "--in-flight",
+        "1",
+        "--json",
+    ]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&json["target"], &json["estimate"]["jobs"]), (&3.into(), &10.into()));
 }

@@ -52,8 +52,8 @@ async fn a_source_that_is_down_or_blind_is_read_as_zero() {
 
 #[tokio::test(start_paused = true)]
 async fn there_is_no_notion_of_a_deadline() {
-    let tight = governed("work: {max: 100, deadline: 60}", says(200, 0), 1);
-    let loose = governed("work: {max: 100, deadline: 600}", says(200, 0), 1);
+    let tight = governed("work: {policy: proportional, max: 100, deadline: 60}", says(200, 0), 1);
+    let loose = governed("work: {policy: proportional, max: 100, deadline: 600}", says(200, 0), 1);
     tight.cycle(1).await;
     loose.cycle(1).await;
     assert_eq!((tight.platform.workers("work"), loose.platform.workers("work")), (53, 4));
@@ -61,7 +61,7 @@ async fn there_is_no_notion_of_a_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn it_flaps_while_it_keeps_up() {
-    let governed = governed("work: {min: 0, max: 9}", says(30, 0), 0);
+    let governed = governed("work: {policy: proportional, min: 0, max: 9}", says(30, 0), 0);
     governed.cycle(1).await;
     for cycle in 2..40 {
         // Never two polls alike.
@@ -96,7 +96,7 @@ async fn a_dry_run_is_none_and_nothing_is_explained() {
     queues.set("work", says(40, 0));
     let options = Options { dry_run: true, ..Options::default() };
     let platform = Platform::running(&[("work", 3)]);
-    let governed = Governed::start("work: {max: 40}", queues, platform, options);
+    let governed = Governed::start("work: {policy: proportional, max: 40}", queues, platform, options);
     let snapshot = governed.cycle(2).await;
     assert!(governed.platform.batches().is_empty());
     let explained = guv::explain::explain(&snapshot.roles[0]);
@@ -127,8 +127,11 @@ async fn many_queues_of_one_worker_cannot_be_added_up() {
 #[tokio::test(start_paused = true)]
 async fn prefetch_hides_work() {
     // Nothing is ready, but a worker holds ten jobs, four at once: three workers' worth.
-    let governed =
-        governed("work: {min: 0, max: 9, concurrency: 4, processing: 30, deadline: 80}", says(0, 10), 1);
+    let governed = governed(
+        "work: {policy: proportional, min: 0, max: 9, concurrency: 4, processing: 30, deadline: 80}",
+        says(0, 10),
+        1,
+    );
     governed.cycle(1).await;
     assert!(governed.platform.workers("work") > 1);
 }

@@ -116,7 +116,7 @@ async fn a_manual_setting_holds_for_its_time_and_then_the_policy_again() {
 async fn a_budget_is_kept_at_every_moment_and_the_deadline_that_can_be_kept_is_kept() {
     let queues = Queues::default();
     queues.set("big", Queue::Holds(10_000));
-    let text = "'*': {min: 0, max: 100, pollinterval: 10, history: 10, budget: {workers: 6}}\nbig: {app: a}\nsmall: {app: b}";
+    let text = "'*': {policy: proportional, min: 0, max: 100, pollinterval: 10, history: 10, budget: {workers: 6}}\nbig: {app: a}\nsmall: {app: b}";
     let platform = Platform::running(&[("big", 0), ("small", 0)]);
     let governed = Governed::start(text, queues, platform, Options::default());
     governed.cycle(1).await;

@@ -15,7 +15,7 @@ async fn the_number_of_workers_follows_the_queue_up_at_once_and_down_with_the_wi
     let queues = Queues::default();
     queues.set("work", Queue::Holds(1000));
     // Four estimates of history.
-    let text = "'*': {pollinterval: 0.5, history: 2}\nwork: {min: 0, max: 25}";
+    let text = "'*': {pollinterval: 0.5, history: 2}\nwork: {policy: proportional, min: 0, max: 25}";
     let governed = Governed::start(text, queues, Platform::running(&[("work", 0)]), Options::default());
     governed.cycle(1).await;
     assert_eq!(governed.platform.workers("work"), 25);
@@ -131,7 +131,8 @@ async fn every_decision_is_recorded_with_all_its_inputs() {
         recorders: vec![Arc::new(Book { broken: true, ..Book::default() }), Arc::new(book.clone())],
         ..Options::default()
     };
-    let text = "work: {max: 40, app: ours, apikey: hunter2, broker: 'amqp://u:hunter2@h'}";
+    let text =
+        "work: {policy: proportional, max: 40, app: ours, apikey: hunter2, broker: 'amqp://u:hunter2@h'}";
     let governed = Governed::start(text, queues, Platform::running(&[("work", 3)]), options);
     let mut decisions = governed.handle.decisions();
     governed.cycle(1).await;

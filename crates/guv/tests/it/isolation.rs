@@ -35,7 +35,7 @@ async fn a_source_that_is_away_is_not_an_empty_queue() {
     let queues = Queues::default();
     queues.set("work", Queue::Holds(1000));
     let governed = Governed::start(
-        "work: {min: 0, max: 9}",
+        "work: {policy: proportional, min: 0, max: 9}",
         queues,
         Platform::running(&[("work", 0)]),
         Options::default(),

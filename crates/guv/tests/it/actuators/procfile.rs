@@ -39,7 +39,7 @@ async fn the_first_job_starts_a_worker_and_the_last_one_ends_it() {
         .with_actuator("processes", Arc::new(processes.clone()));
     // It polls once an hour: what happens, happens by watching.
     let text = format!(
-        "'*': {{pollinterval: 3600, history: 0, min: 0, max: 2, source: {{kind: rq, url: '{url}'}}}}\nimages: {{grace: 20}}"
+        "'*': {{pollinterval: 3600, history: 0, policy: proportional, min: 0, max: 2, source: {{kind: rq, url: '{url}'}}}}\nimages: {{grace: 20}}"
     );
     let config = crate::doubles::config(&text);
     let governor = Governor::start(config, registry, GovernorOptions::default(), cancel.clone()).unwrap();
