@@ -19,7 +19,7 @@
 //!     ..Observation::default()
 //! };
 //! let decision = state.step(role, &observation, Timestamp::from_unix_seconds(1_700_000_000));
-//! assert_eq!(decision.target, Some(27));
+//! assert!(decision.target.is_some_and(|workers| workers > 20), "a hundred jobs of 10 s within a minute");
 //! assert!(decision.to_string().contains("up at once"));
 //! ```
 //!
