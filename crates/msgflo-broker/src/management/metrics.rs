@@ -12,8 +12,10 @@ use axum::response::IntoResponse;
 use super::Context;
 use crate::broker::QueueInfo;
 
+type Value = fn(&QueueInfo) -> u64;
+
 /// What is told of queues: name, kind, what it is, and how it is read off.
-const QUEUES: [(&str, &str, &str, fn(&QueueInfo) -> u64); 8] = [
+const QUEUES: [(&str, &str, &str, Value); 8] = [
     ("rabbitmq_queue_messages_ready", "gauge", "Messages that wait for a consumer", |queue| queue.ready),
     ("rabbitmq_queue_messages_unacked", "gauge", "Messages delivered and not yet acknowledged", |queue| {
         queue.unacknowledged
