@@ -6,6 +6,7 @@ import { go, link, useRoute } from "../app/route";
 import { Button } from "../design/Button";
 import { Icon } from "../design/Icon";
 import { EmptyState, ErrorState, Loading } from "../design/Notice";
+import { SearchField } from "../design/SearchField";
 import { iconOf } from "../network/icons";
 import { usePolledStatus } from "../protocol/status";
 import { join, useMay, useNetwork } from "../protocol/store";
@@ -44,17 +45,7 @@ export default function ComponentsView() {
     <div className="components">
       <nav className="components-list" aria-label="Components">
         <div className="components-list-head">
-          <label className="search-field">
-            <Icon name="search" />
-            <span className="unseen">Search components</span>
-            <input
-              className="input"
-              type="search"
-              placeholder="Search components"
-              value={search}
-              onChange={(event) => setSearch(event.target.value)}
-            />
-          </label>
+          <SearchField label="Search components" value={search} onChange={setSearch} />
           {mayWrite && <Button icon="plus" label="New component" onClick={() => setMaking(true)} />}
         </div>
         <ul>

@@ -6,6 +6,7 @@ import { link, useRoute } from "../app/route";
 import { Badge } from "../design/Badge";
 import { Icon } from "../design/Icon";
 import { EmptyState, ErrorState, Loading } from "../design/Notice";
+import { SearchField } from "../design/SearchField";
 import { edgeState } from "../network/flow";
 import { edgeWords } from "../network/state";
 import { join, useMay, useNetwork } from "../protocol/store";
@@ -43,17 +44,12 @@ export default function MessagesView() {
   return (
     <div className="messages">
       <nav className="messages-list" aria-label="Connections and deadletters">
-        <label className="search-field messages-search">
-          <Icon name="search" />
-          <span className="unseen">Search connections</span>
-          <input
-            className="input"
-            type="search"
-            placeholder="Search connections"
-            value={search}
-            onChange={(event) => setSearch(event.target.value)}
-          />
-        </label>
+        <SearchField
+          label="Search connections"
+          value={search}
+          onChange={setSearch}
+          className="messages-search"
+        />
         <div className="messages-list-scroll">
           <h2>Connections</h2>
           {listed.length === 0 && <p className="soft messages-none">{wanted ? "None has this in its name." : "Nothing is connected."}</p>}

@@ -4,6 +4,7 @@ import { useMemo, useState } from "react";
 import { Button } from "../design/Button";
 import { Icon } from "../design/Icon";
 import { EmptyState } from "../design/Notice";
+import { SearchField } from "../design/SearchField";
 import { useStatus } from "../protocol/status";
 import { useNetwork } from "../protocol/store";
 import { addNode, freeName } from "./edits";
@@ -71,22 +72,16 @@ export function AddNode() {
         <Button look="quiet" small icon="close" label="Close" onClick={() => useView.setState({ isAdding: false })} />
       </header>
       <div className="network-side-search">
-        <label className="search-field">
-          <Icon name="search" />
-          <span className="unseen">Search components</span>
-          <input
-            className="input"
-            type="search"
-            placeholder="Search components"
-            autoFocus
-            value={search}
-            onChange={(event) => setSearch(event.target.value)}
-            onKeyDown={(event) => {
+        <SearchField
+          label="Search components"
+          value={search}
+          onChange={setSearch}
+          autoFocus
+          onKeyDown={(event) => {
               if (event.key === "Enter" && first) void add(first);
               if (event.key === "Escape") useView.setState({ isAdding: false });
             }}
-          />
-        </label>
+        />
       </div>
       <div className="network-side-scroll">
         {!first && (

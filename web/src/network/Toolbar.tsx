@@ -3,8 +3,8 @@ import { useState } from "react";
 
 import { Badge } from "../design/Badge";
 import { Button } from "../design/Button";
-import { Icon } from "../design/Icon";
 import { toast } from "../design/Toasts";
+import { SearchField } from "../design/SearchField";
 import { useStatus } from "../protocol/status";
 import { ask, complain, edit, redo, startNetwork, stopNetwork, undo, useMay, useNetwork } from "../protocol/store";
 import { move } from "./edits";
@@ -71,18 +71,12 @@ export function Toolbar() {
           </span>
         </>
       )}
-      <label className="search-field">
-        <Icon name="search" />
-        <span className="unseen">Search nodes</span>
-        <input
-          className="input"
-          type="search"
-          placeholder="Search nodes"
-          value={search}
-          onChange={(event) => useView.setState({ search: event.target.value })}
-          onKeyDown={(event) => event.key === "Enter" && find()}
-        />
-      </label>
+      <SearchField
+        label="Search nodes"
+        value={search}
+        onChange={(search) => useView.setState({ search })}
+        onKeyDown={(event) => event.key === "Enter" && find()}
+      />
       <span className="network-toolbar-space" />
       {graphId !== undefined && (
         <Badge tone={isStarted ? "good" : "idle"}>{isStarted ? "running" : "stopped"}</Badge>
