@@ -13,13 +13,20 @@ const START: f64 = 55.0;
 /// The days on which settings are chosen; they are in no scenario.
 const REHEARSAL: [usize; 4] = [4, 19, 33, 47];
 
+/// 13 July among the days.
+const BUSIEST: usize = 12;
+/// A day with fewer requests is one on which the server was away, or the log was.
+const LEAST: u32 = 10_000;
+const ALL: Traffic = Traffic::OtherDays { every: 1 };
+const SOME: Traffic = Traffic::OtherDays { every: 9 };
+
 /// Where the jobs come from.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Traffic {
     /// A web server's busiest day, by the second.
     Busiest,
-    /// Six other days of it, from both months and all days of the week.
-    OtherDays,
+    /// Every so many of its other days.
+    OtherDays { every: usize },
     /// Little, and five minutes of much every two hours.
     Spikes,
     /// An hour of requests to a language model, with its own service times.
@@ -54,6 +61,8 @@ pub(crate) struct Cell {
 
 /// A workload, and what a clairvoyant would pay for it.
 pub(crate) struct Run {
+    /// Where it is from.
+    pub(crate) name: String,
     pub(crate) seed: u64,
     pub(crate) workload: Workload,
     /// For all jobs in time; infinite where nobody asks.
@@ -76,9 +85,9 @@ pub(crate) fn standard(seeds: u64) -> Vec<Scenario> {
         even(Traffic::Busiest, 8.0, 180.0, seeds),
         Scenario { service: uneven, ..even(Traffic::Busiest, 8.0, 60.0, seeds) },
         even(Traffic::Busiest, 0.3, 60.0, seeds),
-        even(Traffic::OtherDays, 8.0, 60.0, 1),
-        even(Traffic::OtherDays, 8.0, 180.0, 1),
-        even(Traffic::OtherDays, 0.3, 60.0, 1),
+        even(ALL, 8.0, 60.0, 1),
+        even(ALL, 8.0, 180.0, 1),
+        even(ALL, 0.3, 60.0, 1),
         even(Traffic::Spikes, 8.0, 60.0, seeds),
         even(Traffic::Bursts, 0.0, 60.0, seeds),
         Scenario { interval: 1.0, ..even(Traffic::Bursts, 0.0, 60.0, seeds) },
@@ -88,12 +97,12 @@ pub(crate) fn standard(seeds: u64) -> Vec<Scenario> {
 /// The full grid: every combination of load, service time, spread and deadline, on three kinds of traffic.
 pub(crate) fn full(seeds: u64) -> Vec<Scenario> {
     let mut all = Vec::new();
-    for traffic in [Traffic::Busiest, Traffic::OtherDays, Traffic::Spikes] {
+    for traffic in [Traffic::Busiest, SOME, Traffic::Spikes] {
         for load in [0.3, 2.0, 8.0, 30.0] {
             for mean in [1.0, 10.0, 60.0] {
                 for variation in [0.5, 1.5] {
                     for factor in [3.0, 6.0, 18.0] {
-                        let seeds = if traffic == Traffic::OtherDays { 1 } else { seeds };
+                        let seeds = if traffic == SOME { 1 } else { seeds };
                         let service = Service { mean, variation };
                         let deadline = factor * mean;
                         all.push(Scenario { traffic, load, service, deadline, interval: 30.0, seeds });
@@ -111,7 +120,7 @@ impl Scenario {
         let Self { load, service, deadline, .. } = self;
         let traffic = match self.traffic {
             Traffic::Busiest => "13 July",
-            Traffic::OtherDays => "other days",
+            Traffic::OtherDays { .. } => "other days",
             Traffic::Spikes => "spikes",
             Traffic::Bursts if self.interval < 30.0 => {
                 return format!("language model × 3, D {deadline}, looked at every {} s", self.interval);
@@ -131,23 +140,33 @@ impl Scenario {
     /// Draws the jobs.
     pub(crate) fn cell(&self, traces: &Traces) -> Result<Cell> {
         let Self { load, deadline, seeds, .. } = *self;
-        let drawn = |counts: &Counts, seed| (seed, counts.workload(load, self.service, seed));
-        let each_seed = |counts: &Counts| (0..seeds).map(|seed| drawn(counts, seed)).collect();
+        let drawn = |counts: &Counts, seed| counts.workload(load, self.service, seed);
+        let named = |seed| format!("seed {seed}");
+        let each_seed = |counts: &Counts| {
+            let drawn = |seed| (named(seed), seed, drawn(counts, seed));
+            (0..seeds).map(drawn).collect()
+        };
         let days = traces.days()?;
-        let workloads: Vec<(u64, Workload)> = match self.traffic {
+        let workloads: Vec<(String, u64, Workload)> = match self.traffic {
             Traffic::Busiest => each_seed(&traces.busiest()?),
-            Traffic::OtherDays => days.iter().skip(5).step_by(9).map(|day| drawn(day, 0)).collect(),
+            Traffic::OtherDays { every } => {
+                let chosen = (5 % every..days.len()).step_by(every).filter(|day| {
+                    let jobs: u32 = days[*day].arrivals.iter().sum();
+                    *day != BUSIEST && !REHEARSAL.contains(day) && jobs >= LEAST
+                });
+                chosen.map(|day| (format!("day {}", day + 1), 0, drawn(&days[day], 0))).collect()
+            }
             Traffic::Spikes => each_seed(&spikes()),
             Traffic::Bursts => {
                 let workload = traces.language_model()?;
-                (0..seeds).map(|seed| (seed, workload.clone())).collect()
+                (0..seeds).map(|seed| (named(seed), seed, workload.clone())).collect()
             }
         };
         let bursts = self.traffic == Traffic::Bursts;
-        let service = if bursts { spread(&workloads[0].1) } else { self.service };
+        let service = if bursts { spread(&workloads[0].2) } else { self.service };
         // There is one hour of the language model only: settings are chosen on days of the web server at as high a load.
         let of_model = |workload: &Workload| workload.len() as f64 * service.mean / workload.length;
-        let load = if bursts { of_model(&workloads[0].1) } else { load };
+        let load = if bursts { of_model(&workloads[0].2) } else { load };
         // That hour is too short to leave half of it out.
         let from = if bursts { 0.0 } else { UNSCORED };
         let rehearsal = REHEARSAL.iter().map(|&day| days[day].workload(load, service, 100));
@@ -166,9 +185,9 @@ impl Scenario {
             from,
             runs: workloads
                 .into_iter()
-                .map(|(seed, workload)| Run::bounded(workload, deadline, from, seed))
+                .map(|(name, seed, workload)| Run::bounded(name, workload, deadline, from, seed))
                 .collect(),
-            rehearsal: rehearsal.map(|workload| Run { seed: 100, workload, bound: f64::INFINITY }).collect(),
+            rehearsal: rehearsal.map(Run::unbounded).collect(),
         })
     }
 }
@@ -188,9 +207,13 @@ fn spread(workload: &Workload) -> Service {
 }
 
 impl Run {
-    fn bounded(workload: Workload, deadline: f64, from: f64, seed: u64) -> Self {
+    fn bounded(name: String, workload: Workload, deadline: f64, from: f64, seed: u64) -> Self {
         let clairvoyant = Clairvoyant { deadline, concurrency: 1, start: START, from };
         let bound = clairvoyant.integer_bound(&workload);
-        Self { seed, workload, bound }
+        Self { name, seed, workload, bound }
+    }
+
+    fn unbounded(workload: Workload) -> Self {
+        Self { name: "rehearsal".to_owned(), seed: 100, workload, bound: f64::INFINITY }
     }
 }

@@ -96,7 +96,8 @@ fn tried(scenario: &Scenario, traces: &Traces) -> Result<Table> {
         line.name.push_str(", chosen on other days");
         lines.push(line);
     }
-    Ok(Table { scenario: scenario.name(), runs: cell.runs.len(), lines })
+    let runs = cell.runs.into_iter().map(|run| run.name).collect();
+    Ok(Table { scenario: scenario.name(), runs, lines })
 }
 
 /// The setting that keeps the promise on other days, looked at every 30 s, for the least money; if none does, the one that comes nearest.

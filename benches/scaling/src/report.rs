@@ -14,6 +14,8 @@ use crate::picture;
 
 /// Behind this line a report is written anew.
 const TABLES: &str = "<!-- tables -->";
+/// So many runs are shown one by one, too.
+const MANY: usize = 10;
 /// How often runs are drawn anew for an interval of confidence.
 const RESAMPLED: usize = 2000;
 
@@ -21,7 +23,8 @@ const RESAMPLED: usize = 2000;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Table {
     pub(crate) scenario: String,
-    pub(crate) runs: usize,
+    /// Where each run is from.
+    pub(crate) runs: Vec<String>,
     pub(crate) lines: Vec<Line>,
 }
 
@@ -104,7 +107,7 @@ pub(crate) fn write(path: &Path, tables: &[Table]) -> Result<()> {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "### {} ({} runs)\n", self.scenario, self.runs)?;
+        writeln!(f, "### {} ({} runs)\n", self.scenario, self.runs.len())?;
         writeln!(f, "| | in time, % | paid ÷ bound | worst 10 min, % | used, % | changes/h | killed |")?;
         writeln!(f, "|---|---:|---:|---:|---:|---:|---:|")?;
         for line in &self.lines {
@@ -125,7 +128,20 @@ impl fmt::Display for Table {
                 line.killed
             )?;
         }
-        Ok(())
+        self.each_run(f)
+    }
+}
+
+impl Table {
+    /// The first contender's results of each run, where there are many.
+    fn each_run(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(line) = self.lines.first().filter(|_| self.runs.len() >= MANY) else { return Ok(()) };
+        writeln!(f, "\n<details><summary>each run, {}</summary>\n", line.name.replace("**", ""))?;
+        writeln!(f, "| | in time, % | paid ÷ bound |\n|---|---:|---:|")?;
+        for ((run, hits), cost) in self.runs.iter().zip(&line.hits).zip(&line.costs) {
+            writeln!(f, "| {run} | {:.2} | {cost:.3} |", 100.0 * hits)?;
+        }
+        writeln!(f, "\n</details>")
     }
 }
 

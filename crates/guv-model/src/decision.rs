@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Demand, InFlight, Observation, Policy, Prospect, Role, Timestamp, WorkerLimits};
+use crate::{Demand, InFlight, Need, Observation, Policy, Prospect, Role, Timestamp, WorkerLimits};
 
 /// What a policy decided for one role in one cycle. It can be recorded, explained and replayed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -357,16 +357,23 @@ impl fmt::Display for Limit {
 }
 
 fn write_prospect(f: &mut fmt::Formatter<'_>, prospect: &Prospect, estimate: &Estimate) -> fmt::Result {
-    let Prospect { forecast, booting, demand, .. } = prospect;
+    let Prospect { forecast, booting, why, .. } = prospect;
     write!(f, "{:.3} per second expected", forecast.rate)?;
     if *booting > 0 {
         write!(f, ", {} booting", count((*booting).into(), "worker"))?;
     }
-    match demand {
-        Some(Demand { work, within }) => {
-            write!(f, ", {work:.0} s of work within {within:.0} s need {}", count(estimate.needed, "worker"))
+    let workers = count(estimate.needed, "worker");
+    match why {
+        Some(Need::Work(Demand { work, within })) => {
+            write!(f, ", {work:.0} s of work within {within:.0} s need {workers}")
         }
-        None => write!(f, ", {} do", count(estimate.needed, "worker")),
+        Some(Need::Peak(jobs)) => {
+            write!(f, ", {workers} kept for a peak as there was, of {}", count(jobs.round() as u64, "job"))
+        }
+        Some(Need::Standing) => {
+            write!(f, ", {workers} stand by for jobs that cannot wait for a start")
+        }
+        None => write!(f, ", {workers} do"),
     }
 }
 

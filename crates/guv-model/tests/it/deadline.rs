@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use guv_model::{
-    Action, Config, Environment, Observation, QueueSample, Reason, RoleConfig, RoleState, Timestamp,
+    Action, Config, Environment, Need, Observation, QueueSample, Reason, RoleConfig, RoleState, Timestamp,
     WorkerCount,
 };
 use proptest::prelude::*;
@@ -57,10 +57,33 @@ fn a_decision_tells_what_it_rests_on() {
     let mut state = settled(&role, &seen(0, 4, 0.4, 6));
     let decision = state.step(&role, &seen(60, 6, 1.0, 6), at(900));
     let prospect = decision.inputs.prospect.expect("it looked ahead");
-    let demand = prospect.demand.expect("fewer cannot do it");
+    let Some(Need::Work(demand)) = prospect.why else { panic!("fewer cannot do it: {prospect:?}") };
     let text = decision.to_string();
     assert_eq!(decision.reason, Reason::UpAtOnce);
     assert!(text.contains(&format!("{:.0} s of work within {:.0} s", demand.work, demand.within)), "{text}");
+}
+
+/// What came once need not come again: workers for it are kept for some minutes, it is said why, and then they go.
+#[test]
+fn after_a_batch_workers_are_kept_for_minutes_and_not_longer() {
+    let role = role(", minimum: 0");
+    let mut state = settled(&role, &seen(0, 0, 0.0, 0));
+    let (mut workers, mut kept, mut reasons) = (0, 0, Vec::new());
+    for poll in 0..60 {
+        let (ready, held, rate) = if poll < 4 { (150, workers, 2.0) } else { (0, 0, 0.0) };
+        let decision = state.step(&role, &seen(ready, held.into(), rate, workers), at(900 + poll * 30));
+        if let Some(target) = decision.target {
+            state.accepted(target, at(900 + poll * 30));
+            workers = target;
+        }
+        if poll >= 4 && workers > 0 {
+            kept += 30;
+            reasons.push(decision.to_string());
+        }
+    }
+    assert_eq!(workers, 0, "{reasons:#?}");
+    assert!((120..=330).contains(&kept), "{kept} s: {reasons:#?}");
+    assert!(reasons.iter().any(|reason| reason.contains("kept for a peak as there was")), "{reasons:#?}");
 }
 
 #[test]

@@ -27,6 +27,13 @@ const STEP: f64 = 12.0;
 /// A new worker counts only where it would have at least this long to work, seconds: what is due sooner it cannot help.
 const OF_USE: f64 = 18.0;
 
+/// For this part of the peak there is always room, and for so much more of it with each e-fold of the dispersion: what has
+/// come in bursts will again.
+const READY_FOR: (f64, f64) = (0.17, 0.13);
+
+/// No more workers are ever thought of.
+const MOST: u32 = u32::MAX / 4;
+
 /// What there is, and what is expected.
 #[derive(Clone, Debug)]
 pub(super) struct Outlook {
@@ -54,7 +61,7 @@ pub(super) struct Outlook {
     pub(super) boot: f64,
 }
 
-/// Work that has to be done, and what cannot do it.
+/// Work that has to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Demand {
     /// Seconds of work.
@@ -63,27 +70,60 @@ pub struct Demand {
     pub within: f64,
 }
 
+/// Why fewer workers would not do.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// They cannot do this in time.
+    Work(Demand),
+    /// There has often been a peak of so many jobs, and there will be again.
+    Peak(f64),
+    /// A start takes longer than jobs may wait, so that those that come meanwhile need workers that are there.
+    Standing,
+}
+
+/// So many workers, and why not fewer: `None` where nobody asks for more.
+pub(super) type Needed = (u32, Option<Need>);
+
 impl Outlook {
-    /// The fewest workers, at least `least` and at most `most`, that do all work in time, `z` deviations of it included;
-    /// and the demand that fewer cannot meet.
-    pub(super) fn needed(&self, z: f64, least: u32, most: u32) -> (u32, Option<Demand>) {
+    /// The fewest workers, at least `least`, that do all work in time, `z` deviations of it included.
+    pub(super) fn needed(&self, z: f64, least: Needed) -> Needed {
+        let (least, why) = least;
         let current = self.current();
         let demands: Vec<Demand> = self.demands(z).collect();
         let unmet =
             |workers: u32| demands.iter().find(|demand| !self.meets(workers, demand, current)).copied();
         // More workers never do less, so that the fewest can be searched for by halves.
-        let (mut low, mut high) = (least, most.max(least));
+        let (mut low, mut high) = (least, MOST.max(least));
         while low < high {
             let middle = low + (high - low) / 2;
             if unmet(middle).is_none() { high = middle } else { low = middle + 1 }
         }
-        let because = low.checked_sub(1).filter(|_| low > least).and_then(unmet);
-        (low, because)
+        let demand = low.checked_sub(1).filter(|_| low > least).and_then(unmet);
+        (low, demand.map(Need::Work).or(why))
+    }
+
+    /// The workers that have to be there whatever waits: as many as are configured, room for a peak, and those that stand
+    /// by, `z` deviations included.
+    pub(super) fn least(&self, minimum: u32, z: f64) -> Needed {
+        let peak = (self.room(), Some(Need::Peak(self.forecast.peak)));
+        let standing = (self.standing(z), Some(Need::Standing));
+        // The last of the greatest is taken.
+        [standing, peak, (minimum, None)].into_iter().max_by_key(|(workers, _)| *workers).unwrap_or_default()
+    }
+
+    /// The workers that a part of the peak needs.
+    fn room(&self) -> u32 {
+        let Self { mean, forecast, slack, boot, .. } = *self;
+        let part = READY_FOR.0 + READY_FOR.1 * forecast.dispersion.ln();
+        // Where jobs may wait for longer than a start takes, there is the time to start what a peak needs.
+        let jobs = (boot / slack).min(1.0) * part * forecast.peak;
+        (jobs * mean / (slack * self.concurrency)).ceil() as u32
     }
 
     /// The workers that always have to be there, `z` deviations included, for each time in which a start takes e times as
     /// long as jobs may wait: enough for the jobs of any half to eight times that jobs may wait, from an empty queue.
-    pub(super) fn standing(&self, z: f64) -> u32 {
+    fn standing(&self, z: f64) -> u32 {
         let Self { mean, spread, forecast, slack, .. } = *self;
         let z = z * (self.boot / slack).ln();
         if z <= 0.0 {

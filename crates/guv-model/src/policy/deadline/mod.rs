@@ -13,6 +13,7 @@
 mod levels;
 mod look_ahead;
 mod lull;
+mod silence;
 mod starts;
 mod traffic;
 
@@ -31,23 +32,20 @@ use lull::Lull;
 use starts::Starts;
 use traffic::Traffic;
 
-pub use look_ahead::Demand;
+pub use look_ahead::{Demand, Need};
 pub use traffic::Forecast;
 
 /// So many deviations above what is expected count when workers are added, at one job in work and less; fewer, with the root of
 /// the load, where there are more.
 const UP: f64 = 0.35;
 /// So many count when workers are taken away, for to have them again takes a start.
-const DOWN: f64 = 1.2;
+const DOWN: f64 = 1.15;
 /// So many deviations of the processing time are left for a job itself.
 const TAIL: f64 = 2.2;
 /// What is seen may be this old, as a part of the time between looks, seconds at most.
 const STALE: (f64, f64) = (1.0 / 6.0, 5.0);
 /// So many deviations count for the workers that always have to be there: to have them, and to keep them.
 const STANDING: (f64, f64) = (1.0, 1.5);
-/// For this part of the peak there is always room, and for so much more of it with each e-fold of the dispersion: what has
-/// come in bursts will again.
-const READY_FOR: (f64, f64) = (0.17, 0.1);
 
 /// What is remembered of a role for this policy.
 #[derive(Clone, Debug, Default)]
@@ -71,8 +69,8 @@ pub struct Prospect {
     /// How long a job may wait and still be done in time, going by what is known of its processing time.
     #[serde(with = "crate::seconds")]
     pub slack: Duration,
-    /// The work that fewer workers could not do in time; `None` where the fewest suffice.
-    pub demand: Option<Demand>,
+    /// Why fewer workers would not do; `None` where the fewest suffice.
+    pub why: Option<Need>,
 }
 
 impl History {
@@ -176,18 +174,13 @@ pub(super) fn decide(
     let forecast = outlook.forecast;
     let current = workers.current;
     let none = (bounds.bound(0), None);
-    let (to_go_up, (needed, demand)) = if history.lull.is_long(&outlook) {
+    let (to_go_up, (needed, why)) = if history.lull.is_long(&outlook) {
         (none, none)
     } else {
-        let part = READY_FOR.0 + READY_FOR.1 * forecast.dispersion.ln();
-        // Where jobs may wait for longer than a start takes, there is the time to start what a peak needs.
-        let room = (outlook.boot / outlook.slack).min(1.0) * part * forecast.peak * outlook.mean
-            / (outlook.slack * outlook.concurrency);
-        let least = (room.ceil() as u32).max(bounds.bound(0));
-        let most = u32::MAX / 4;
+        let least = |z| outlook.least(bounds.bound(0), z);
         let up = UP / outlook.load().max(1.0).sqrt();
-        let to_go_up = outlook.needed(up, least.max(outlook.standing(STANDING.0)), most);
-        let to_keep = || outlook.needed(DOWN, least.max(outlook.standing(STANDING.1)), most);
+        let to_go_up = outlook.needed(up, least(STANDING.0));
+        let to_keep = || outlook.needed(DOWN, least(STANDING.1));
         (to_go_up, if to_go_up.0 > current { to_go_up } else { to_keep() })
     };
     let jobs = ready.saturating_add(in_flight.jobs().unwrap_or(0));
@@ -203,7 +196,7 @@ pub(super) fn decide(
         forecast,
         booting: current - outlook.up,
         slack: Duration::from_secs_f64(outlook.slack),
-        demand,
+        why,
     });
     (decision.action, decision.target, decision.reason) =
         step(&estimate, to_go_up.0, observation, in_flight, bounds.maximum);

@@ -5,26 +5,27 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::levels::Levels;
+use super::silence::Silence;
 use crate::{InFlight, Observation, RoleConfig, Timestamp};
 
 /// The time constant of the slow rate.
-const SLOW: f64 = 720.0;
+const SLOW: f64 = 600.0;
 /// The time constant of the fast rate.
 const FAST: f64 = 50.0;
 /// How much of the difference between fast and slow is believed when traffic falls.
 const FALL: f64 = 0.4;
 /// How much of it is believed when traffic rises: being late costs deadlines, being early only money.
-const RISE: f64 = 0.75;
+const RISE: f64 = 0.7;
 /// The time constant of the dispersion.
 const DISPERSED: f64 = 600.0;
 /// No single look makes more of the dispersion than this.
-const WILDEST: f64 = 30.0;
+const WILDEST: f64 = 100.0;
 /// So many deviations above what is expected are no chance any more: the traffic has changed.
 const JUMP: f64 = 4.0;
 /// Then the fast rate follows within so many seconds: one batch of jobs is not yet a rate.
 const FOLLOWED: f64 = 15.0;
 /// For this share of the time there may be more jobs than what is called their peak.
-const EXCEEDED: f64 = 0.05;
+const EXCEEDED: f64 = 1.0 / 15.0;
 /// Looks that follow each other faster than this are taken together.
 const SHORTEST: Duration = Duration::from_millis(900);
 /// What happened in a time longer than this is not taken for what happens now.
@@ -41,7 +42,7 @@ pub struct Forecast {
     pub excess: f64,
     /// Variance of the arrivals ÷ their mean: 1 where they are independent of each other, more where they come in bursts.
     pub dispersion: f64,
-    /// The jobs in the system that were exceeded a twentieth of the time, as far as it is remembered.
+    /// The jobs in the system that were exceeded a fifteenth of the time, as far as it is remembered.
     pub peak: f64,
 }
 
@@ -66,6 +67,7 @@ pub(crate) struct Traffic {
     fast: f64,
     dispersion: f64,
     levels: Levels,
+    silence: Silence,
     /// Seconds observed.
     age: f64,
     seen: Option<Seen>,
@@ -122,16 +124,21 @@ impl Traffic {
         let follows = if jumped { (seconds / FOLLOWED).min(1.0) } else { 0.0 };
         self.fast += (1.0 - (-seconds / FAST).exp()).max(of_all).max(follows) * (rate - self.fast);
         self.age += seconds;
+        self.silence.observe(arrivals, seconds);
     }
 
     /// What is expected from here on.
     pub(crate) fn forecast(&self) -> Forecast {
+        let dispersion = self.dispersion.max(1.0);
+        if self.silence.is_over() {
+            return Forecast { dispersion, ..Forecast::default() };
+        }
         let change = self.fast - self.slow;
         let believed = if change > 0.0 { RISE } else { FALL };
         Forecast {
             rate: self.slow,
             excess: believed * change,
-            dispersion: self.dispersion.max(1.0),
+            dispersion,
             peak: self.levels.exceeded(EXCEEDED),
         }
     }
