@@ -1,5 +1,6 @@
 //! Cargo, as the one who started us has it.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
 
@@ -11,8 +12,23 @@ pub(crate) fn workspace() -> PathBuf {
 
 /// `cargo`, in the workspace's folder.
 pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(workspace());
+    command
+}
+
+/// A command that does not learn of this package what cargo told us.
+///
+/// With that, build scripts that read it would run again, and all that depends on them be compiled again: now, and once
+/// more when cargo is run by hand.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars_os() {
+        let of_package = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(of_package) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

@@ -102,7 +102,7 @@ pub(crate) fn run_with(guard: &Guard, command: &[String]) -> Result<ExitCode> {
         bail!("say what to run: `cargo xtask with COMMAND…`");
     };
     let servers = Servers::start(guard, Servers::install()?)?;
-    let status = guard.run(servers.tell(Command::new(program).args(arguments)))?;
+    let status = guard.run(servers.tell(cargo::command(program).args(arguments)))?;
     Ok(cargo::exit_code(status))
 }
 

@@ -90,15 +90,21 @@ impl Node {
         if let Some(node) = Self::find() {
             return Ok(node);
         }
-        let node = Self { program: python.with_file_name("node"), npm: python.with_file_name("npm") };
-        if version(&node.program).is_none() {
+        let start = python.with_file_name("node");
+        if version(&start).is_none() {
             let (major, minor) = NODE;
             eprintln!(
                 "xtask: installing {NODE_WHEEL}, since this machine has no Node ≥ {major}.{minor} with npm"
             );
             run(pip(python).arg(NODE_WHEEL))?;
         }
-        Ok(node)
+        // What is there is a script of Python that starts Node, and that a signal would end instead of it.
+        let output = Command::new(&start).args(["--print", "process.execPath"]).output();
+        let path = String::from_utf8(output.context("starting Node")?.stdout).context("the path of Node")?;
+        if path.trim().is_empty() {
+            bail!("{} does not start", start.display());
+        }
+        Ok(Self { program: path.trim().into(), npm: python.with_file_name("npm") })
     }
 
     /// npm in a folder, with this Node in its PATH for what it runs.

@@ -322,7 +322,8 @@ async fn compare(operations: &[Operation]) -> Result<(), TestCaseError> {
         prop_assert_eq!(own, other, "operation {}, {:?}: ours, and RabbitMQ's", number, operation);
     }
     prop_assert_eq!(ours.rest().await, theirs.rest().await, "what is left: ours, and RabbitMQ's");
-    theirs.connection.close(200, "".into()).await.expect("the connection closes");
+    // Refused while one of its channels is still closing; then it ends when it is dropped.
+    _ = theirs.connection.close(200, "".into()).await;
     broker.shutdown().await;
     Ok(())
 }
