@@ -11,7 +11,7 @@ use guv::actuators::{Keda, Processes};
 use guv::governor::{self, Governor, Handle, Options};
 use guv::history::{History, Retention};
 use guv::model::Secret;
-use guv::reporters::{NewRelic, StatusPage, Webhook};
+use guv::reporters::{NewRelic, OpenTelemetry, StatusPage, Webhook};
 use guv::service::{FileConfig, Governed, Local};
 use tokio_util::sync::CancellationToken;
 
@@ -140,6 +140,11 @@ fn reporters(run: &Run) -> Result<Vec<Arc<dyn Recorder>>, Stop> {
     }
     if let Some((account, key)) = variable("NEW_RELIC_ACCOUNT_ID").zip(variable("NEW_RELIC_INSERT_KEY")) {
         reporters.push(Arc::new(NewRelic::new(&account, Secret::new(key)).map_err(Stop::internal)?));
+    }
+    let wrong =
+        |what| Stop::config(Failure::new(what, "these variables are those of OpenTelemetry's exporters"));
+    if let Some(reporter) = OpenTelemetry::of_environment(variable).map_err(wrong)? {
+        reporters.push(Arc::new(reporter));
     }
     if let Some(url) = &run.webhook {
         reporters.push(Arc::new(Webhook::new(url.clone()).map_err(Stop::internal)?));

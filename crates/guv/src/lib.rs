@@ -78,6 +78,7 @@ pub mod sources;
 pub mod tools;
 
 mod actuator;
+mod gauges;
 mod record;
 mod registry;
 mod shell;

@@ -106,7 +106,8 @@ Examples:
   guv run autoscale.guv.yaml --json | tee -a decisions.ndjson
 
 GUV_BROKER (else CLOUDAMQP_URL), GUV_APP and HEROKU_API_KEY give what the configuration leaves open.
-STATUSPAGE_API_TOKEN, and NEW_RELIC_ACCOUNT_ID with NEW_RELIC_INSERT_KEY, turn on reports to these services.
+STATUSPAGE_API_TOKEN, NEW_RELIC_ACCOUNT_ID with NEW_RELIC_INSERT_KEY, and OTEL_EXPORTER_OTLP_ENDPOINT turn on reports to
+these services.
 SIGHUP, or a change of its file, reads the configuration again; one that cannot be used leaves the old one in force.")]
 pub(crate) struct Run {
     #[command(flatten)]

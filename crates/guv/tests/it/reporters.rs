@@ -1,17 +1,20 @@
 //! What others are told. statuspage.io and New Relic are not to be had here: doubles of their documented contracts.
 
+use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use guv::governor::Options;
 use guv::model::Secret;
-use guv::reporters::{NewRelic, StatusPage, Webhook};
+use guv::reporters::{NewRelic, OpenTelemetry, StatusPage, Webhook};
 use guv::{Recorder, Sample};
 use serde_json::{Value, json};
 use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::doubles::{Governed, Platform, Queue, Queues};
+use crate::sources::variable;
 
 async fn server() -> MockServer {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -75,6 +78,60 @@ async fn new_relic_gets_an_event_for_every_decision() {
     let request = &server.received_requests().await.unwrap()[0];
     assert_eq!(request.url.path(), "/v1/accounts/4711/events");
     assert_eq!(request.headers["X-Insert-Key"], "hunter2");
+}
+
+/// Environment variables, made up.
+fn variables<const N: usize>(all: [(&'static str, String); N]) -> impl Fn(&str) -> Option<String> {
+    move |name| all.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+}
+
+fn read_by_its_definitions(body: &Value) -> String {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/otlp.py");
+    let mut python = Command::new(variable("GUV_TEST_PYTHON"));
+    python.arg(script).env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut python =
+        python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("Python is installed");
+    let mut input = python.stdin.take().expect("it is piped");
+    input.write_all(body.to_string().as_bytes()).expect("it reads");
+    drop(input);
+    let output = python.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "it is read: {body}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[tokio::test]
+async fn opentelemetry_gets_metrics_that_its_own_definitions_read() {
+    let server = server().await;
+    let reporter = OpenTelemetry::of_environment(variables([
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", server.uri()),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=hunter%202".to_owned()),
+        ("OTEL_SERVICE_NAME", "scaling".to_owned()),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=guv,deployment.environment.name=test".to_owned()),
+    ]));
+    let reporter = Arc::new(reporter.unwrap().expect("an address is named"));
+    let _governed = governed("work: {max: 3, app: ours}", Queue::Holds(700), reporter);
+    let body = posted(&server, 1).await.remove(0);
+    let request = &server.received_requests().await.unwrap()[0];
+    assert_eq!(request.url.path(), "/v1/metrics");
+    assert_eq!(request.headers["api-key"], "hunter 2");
+
+    let read = read_by_its_definitions(&body);
+    let lines: Vec<&str> = read.lines().collect();
+    assert_eq!(lines[0], "deployment.environment.name=test,service.name=scaling");
+    assert!(lines.contains(&"guv_ready_messages app=ours,role=work 700.0 True"), "{read}");
+    assert!(lines.contains(&"guv_target_workers app=ours,role=work 3.0 True"), "{read}");
+    assert!(!read.contains("guv_oldest_message_seconds"), "what is not known is left out: {read}");
+}
+
+#[tokio::test]
+async fn wrong_variables_of_opentelemetry_are_named() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let complaint = |all| OpenTelemetry::of_environment(variables(all)).err().unwrap_or_default();
+    let (address, good) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4318".to_owned());
+    insta::assert_snapshot!(complaint([(address, "collector".to_owned()), ("", String::new())]), @"OTEL_EXPORTER_OTLP_ENDPOINT: `collector` is not a URL (relative URL without a base), as http://localhost:4318 is");
+    insta::assert_snapshot!(complaint([(address, good.clone()), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc".to_owned())]), @"OTEL_EXPORTER_OTLP_PROTOCOL: `grpc` is not spoken; name the collector's HTTP address (port 4318) and set http/json");
+    insta::assert_snapshot!(complaint([(address, good), ("OTEL_EXPORTER_OTLP_HEADERS", "a b=c".to_owned())]), @"OTEL_EXPORTER_OTLP_HEADERS: `a b` cannot be a header with that value");
+    assert!(OpenTelemetry::of_environment(|_| None).unwrap().is_none(), "it is asked for by its address");
 }
 
 #[tokio::test]
