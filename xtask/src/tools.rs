@@ -107,11 +107,11 @@ impl Node {
         Ok(Self { program: path.trim().into(), npm: python.with_file_name("npm") })
     }
 
-    /// npm in a folder, with this Node in its PATH for what it runs.
+    /// npm in a folder, with itself and the Node beside it in the PATH of what it runs.
     pub(crate) fn npm(&self, folder: &Path) -> Result<Command> {
-        let beside_node = self.program.parent().context("Node is in no folder")?;
+        let beside_npm = self.npm.parent().context("npm is in no folder")?;
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::iter::once(beside_node.to_owned()).chain(std::env::split_paths(&path));
+        let folders = std::iter::once(beside_npm.to_owned()).chain(std::env::split_paths(&path));
         let mut command = Command::new(&self.npm);
         command
             .current_dir(folder)

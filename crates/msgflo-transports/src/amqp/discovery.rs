@@ -4,6 +4,9 @@
 //! announcement from there passes it on to the fanout exchange `msgflo.discovery`, and acknowledges it when the broker has confirmed
 //! that. Each coordinator learns of participants only from its own queue behind that exchange.
 
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use msgflo_core::discovery::{self, Announcement};
 use msgflo_core::{Announcements, Deliveries, Delivery, Error, QueueName};
@@ -17,6 +20,8 @@ use super::subscription::{self, Origin, RETRY};
 
 /// How many announcements are passed on at a time.
 const PREFETCH: u16 = 100;
+/// How long those that come next are gathered, after fewer were passed on: each on its own costs more than all together.
+const GATHER: Duration = Duration::from_millis(50);
 /// How many announcements wait in the broker for a coordinator that is busy; each will be repeated anyway.
 const BACKLOG: u32 = 100_000;
 /// How many wait in this process; the others wait in the broker.
@@ -59,8 +64,7 @@ async fn watch_always(link: Link, first: Watch, heard: mpsc::Sender<Heard>) {
     let mut next = Some(first);
     while let Some(Watch { own, unpassed }) = next {
         let hearing = own.for_each(|delivery| hear(&heard, delivery));
-        let passing =
-            unpassed.for_each_concurrent(usize::from(PREFETCH), |delivery| pass_on(&link, delivery));
+        let passing = unpassed.ready_chunks(PREFETCH.into()).for_each(|batch| pass_on_all(&link, batch));
         tokio::select! {
             () = heard.closed() => return,
             () = hearing => {}
@@ -75,6 +79,14 @@ async fn hear(heard: &mpsc::Sender<Heard>, delivery: Delivery) {
     // Without a listener the watch ends, and the message with it.
     if heard.send(announcement).await.is_ok() {
         delivery.ack();
+    }
+}
+
+async fn pass_on_all(link: &Link, batch: Vec<Delivery>) {
+    let is_full = batch.len() == usize::from(PREFETCH);
+    join_all(batch.into_iter().map(|delivery| pass_on(link, delivery))).await;
+    if !is_full {
+        tokio::time::sleep(GATHER).await;
     }
 }
 

@@ -8,7 +8,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::DEADLINE;
@@ -25,6 +25,10 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 const BATCH: usize = 256;
 /// No more is asked while as many bytes wait to be written.
 const UNWRITTEN: usize = 1 << 20;
+/// A broker sends each message as it comes. After so many reads within one span what comes next is left to gather until the
+/// next span: to be woken for each message costs more than the message.
+const READS: u32 = 4;
+const SPAN: Duration = Duration::from_millis(1);
 
 /// Owner of a session.
 pub(crate) struct Keeper {
@@ -160,6 +164,8 @@ impl Keeper {
         let mut ping = tokio::time::interval(silence / 2);
         ping.reset();
         let mut is_flushed = true;
+        let mut pace = Pace::new(heard);
+        let mut rest = None;
         // What came with the welcome.
         self.take(unread)?;
         loop {
@@ -171,11 +177,13 @@ impl Keeper {
                     written?;
                     told = Instant::now();
                 }
-                read = Wire::read(reader, unread) => {
+                read = Wire::read(reader, unread), if rest.is_none() => {
                     read?;
                     heard = Instant::now();
+                    rest = pace.read(heard);
                     self.take(unread)?;
                 }
+                () = sleep_until(rest.unwrap_or(heard)), if rest.is_some() => rest = None,
                 _ = self.acknowledged.recv_many(&mut receipts, BATCH) => {
                     for receipt in receipts.drain(..) {
                         self.session.acknowledge(receipt, &mut self.out);
@@ -269,6 +277,28 @@ impl Keeper {
     }
 }
 
+/// How fast reads follow each other.
+struct Pace {
+    /// When the span began, and the reads in it.
+    since: Instant,
+    reads: u32,
+}
+
+impl Pace {
+    fn new(now: Instant) -> Self {
+        Self { since: now, reads: 0 }
+    }
+
+    /// Something was read. `Some`: the next is to be read then, and not before.
+    fn read(&mut self, now: Instant) -> Option<Instant> {
+        if now.saturating_duration_since(self.since) >= SPAN {
+            *self = Self::new(now);
+        }
+        self.reads += 1;
+        (self.reads > READS).then(|| self.since + SPAN)
+    }
+}
+
 /// Writes some of `out`, and flushes when all is written. Nothing is lost when it is cancelled.
 async fn write(
     writer: &mut WriteHalf<Box<dyn Stream>>,
@@ -284,4 +314,22 @@ async fn write(
         *is_flushed = true;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_now_and_then_is_read_at_once_and_what_comes_in_numbers_is_gathered() {
+        let begin = Instant::now();
+        let mut pace = Pace::new(begin);
+        let at = |micros| begin + Duration::from_micros(micros);
+        assert!((0..100).all(|read| pace.read(at(read * 300)).is_none()), "three or four in a span");
+
+        let mut pace = Pace::new(begin);
+        let reads: Vec<_> = (0..6).map(|read| pace.read(at(read * 100))).collect();
+        assert_eq!(reads, [None, None, None, None, Some(at(1000)), Some(at(1000))]);
+        assert_eq!(pace.read(at(1000)), None, "the next span");
+    }
 }
