@@ -19,11 +19,19 @@ struct Broker {
     folder: TempDir,
 }
 
-/// With a namespace of users anybody may mount; where that is refused, as it is below a changed root, root may.
+/// With a namespace of users anybody may mount. Where that is refused, as it is below a changed root, root may; there the root
+/// is no mount whose propagation could be changed.
 fn mounts_of_its_own() -> &'static [&'static str] {
-    const ANYBODY: [&str; 3] = ["--user", "--map-root-user", "--mount"];
-    let tried = Command::new("unshare").args(ANYBODY).arg("true").stderr(Stdio::null()).status();
-    if tried.expect("unshare is part of every Linux").success() { &ANYBODY } else { &["--mount"] }
+    const WAYS: [&[&str]; 3] = [
+        &["--user", "--map-root-user", "--mount"],
+        &["--mount"],
+        &["--mount", "--propagation", "unchanged"],
+    ];
+    let works = |way: &&&[&str]| {
+        let tried = Command::new("unshare").args(**way).arg("true").stderr(Stdio::null()).status();
+        tried.expect("unshare is part of every Linux").success()
+    };
+    WAYS.iter().find(works).copied().unwrap_or(WAYS[0])
 }
 
 impl Broker {

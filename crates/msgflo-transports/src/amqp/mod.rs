@@ -59,10 +59,6 @@ impl Transport for Amqp {
 /// Seconds between heartbeats, unless the URL says otherwise: a dead peer is noticed after two of them.
 const HEARTBEAT: u16 = 10;
 
-/// Bytes of the largest frame, unless the URL says otherwise. The client keeps room for 64 of them: at the brokers' 128 KiB
-/// that would be 8 MB a connection, and most of what a small participant takes.
-const FRAME: u32 = 16 << 10;
-
 fn parse(url: &BrokerUrl) -> Result<AMQPUri, Error> {
     let invalid = |reason: String| Error::InvalidUrl { url: url.to_string(), reason };
     let mut uri: AMQPUri = url.expose().as_str().parse().map_err(invalid)?;
@@ -71,7 +67,6 @@ fn parse(url: &BrokerUrl) -> Result<AMQPUri, Error> {
         uri.vhost = "/".into();
     }
     uri.query.heartbeat.get_or_insert(HEARTBEAT);
-    uri.query.frame_max.get_or_insert(FRAME);
     Ok(uri)
 }
 
