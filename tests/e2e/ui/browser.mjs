@@ -76,7 +76,7 @@ export async function inspect(page, name) {
   await page.getByRole("heading", { level: 1, includeHidden: true }).first().waitFor({ state: "attached" });
   for (const theme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
-    await page.waitForFunction((wanted) => document.documentElement.dataset.theme === wanted, theme);
+    await page.waitForFunction((wanted) => document.documentElement.dataset.theme === wanted, theme, { polling: 100 });
     // Two frames, so that a canvas has drawn.
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     if (pictures) await page.screenshot({ path: join(pictures, `${name}-${theme}.png`) });
