@@ -22,11 +22,8 @@ struct Broker {
 /// With a namespace of users anybody may mount. Where that is refused, as it is below a changed root, root may; there the root
 /// is no mount whose propagation could be changed.
 fn mounts_of_its_own() -> &'static [&'static str] {
-    const WAYS: [&[&str]; 3] = [
-        &["--user", "--map-root-user", "--mount"],
-        &["--mount"],
-        &["--mount", "--propagation", "unchanged"],
-    ];
+    const WAYS: [&[&str]; 3] =
+        [&["--user", "--map-root-user", "--mount"], &["--mount"], &["--mount", "--propagation", "unchanged"]];
     let works = |way: &&&[&str]| {
         let tried = Command::new("unshare").args(**way).arg("true").stderr(Stdio::null()).status();
         tried.expect("unshare is part of every Linux").success()
