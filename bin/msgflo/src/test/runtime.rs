@@ -199,10 +199,15 @@ impl Runtime {
             let is_ours = payload["graph"] == id;
             match (message["protocol"].as_str(), message["command"].as_str()) {
                 (Some("runtime"), Some("packet")) if is_ours && payload["event"] == "data" => {
-                    let port = payload["port"].as_str().unwrap_or_default().to_owned();
-                    if port == "error" && !wanted.contains(&&port) {
-                        return Err(format!("the outport `error` sent {}", payload["payload"]));
-                    }
+                    let port = payload["port"].as_str().unwrap_or_default();
+                    // A library may say `out` and a participant `OUT`: case does not count in names of ports.
+                    let port = match wanted.iter().find(|wanted| wanted.eq_ignore_ascii_case(port)) {
+                        Some(wanted) => (*wanted).clone(),
+                        None if port.eq_ignore_ascii_case("error") => {
+                            return Err(format!("the outport `{port}` sent {}", payload["payload"]));
+                        }
+                        None => port.to_owned(),
+                    };
                     came.insert(port, payload["payload"].clone());
                 }
                 (Some("runtime"), Some("error")) => return Err(reason(&payload, "message")),
