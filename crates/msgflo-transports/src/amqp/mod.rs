@@ -58,6 +58,9 @@ impl Transport for Amqp {
 
 /// Seconds between heartbeats, unless the URL says otherwise: a dead peer is noticed after two of them.
 const HEARTBEAT: u16 = 10;
+/// Bytes of a frame, unless the URL says otherwise. The client keeps sixty-four of the largest ready for each connection, which at
+/// the brokers' own limit of 128 KiB is 8 MB for a participant that sends a hundred bytes.
+const FRAME: u32 = 16 << 10;
 
 fn parse(url: &BrokerUrl) -> Result<AMQPUri, Error> {
     let invalid = |reason: String| Error::InvalidUrl { url: url.to_string(), reason };
@@ -67,6 +70,7 @@ fn parse(url: &BrokerUrl) -> Result<AMQPUri, Error> {
         uri.vhost = "/".into();
     }
     uri.query.heartbeat.get_or_insert(HEARTBEAT);
+    uri.query.frame_max.get_or_insert(FRAME);
     Ok(uri)
 }
 
