@@ -30,7 +30,7 @@ test("a message is what it is: JSON, text, a picture, bytes, or too long", () =>
 test("what the server left out is counted", () => {
   assert.equal(leftOutOf("12 of 40 messages of `default/my graph` were not shown"), 12);
   assert.equal(leftOutOf("what the file cannot hold is not in it: a group"), 0);
-  const seen = Array.from({ length: 50 }, (_, id) => ({ id, edge: "", src: undefined, tgt: { node: "a", port: "b" }, data: 1, at: 9_000 }));
+  const seen = Array.from({ length: 50 }, (_, id) => ({ id, edge: "", src: undefined, tgt: { node: "a", port: "b" }, data: 1, properties: undefined, at: 9_000 }));
   assert.equal(rateOf(seen, 10, 10_000), 100);
 });
 

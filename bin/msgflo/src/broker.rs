@@ -53,6 +53,9 @@ impl Connected {
         for (label, url) in &self.labelled {
             eprintln!("broker {label}: {url} ({})", kind(url));
         }
+        if let Some(url) = self.embedded.as_ref().and_then(msgflo_broker::Handle::management_url) {
+            eprintln!("management: {url}");
+        }
     }
 
     /// What participants find in their environment: `MSGFLO_BROKER`, and `MSGFLO_BROKER_<LABEL>` for each of several brokers.
@@ -150,7 +153,9 @@ async fn connect_to(
     options: BrokerOptions,
 ) -> Result<Connected, Stop> {
     if url.scheme() == embedded::SCHEME {
-        let embedded = embedded::start(embedded::options(&url)?).await?;
+        let options_of_broker =
+            msgflo_broker::Options { management_beside: true, ..embedded::options(&url)? };
+        let embedded = embedded::start(options_of_broker).await?;
         // Bindings that outlive the broker must be known as ours the next time.
         let ledger = embedded.data().map(|_| ledger(state, &url));
         let url: BrokerUrl = embedded.url_with_credentials().parse()?;

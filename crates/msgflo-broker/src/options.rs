@@ -37,6 +37,9 @@ pub struct Options {
     pub tls: Option<Tls>,
     /// Where the management interface listens (HTTP). Default: nowhere.
     pub management: Option<SocketAddr>,
+    /// Otherwise it listens where clients look for it, 10000 above [`listen`](Self::listen)'s port (15672 beside 5672), if
+    /// that port is free; where any port will do, a pair of free ones is looked for. Default: false.
+    pub management_beside: bool,
     /// Where durable queues and persistent messages are kept; made if need be. `None`: everything ends with the broker.
     pub data: Option<PathBuf>,
     /// Memory that messages may take (bytes). Well below it they leave memory for the disk; above it publishers must
@@ -57,6 +60,7 @@ impl Default for Options {
             definitions: None,
             tls: None,
             management: None,
+            management_beside: false,
             data: None,
             memory_limit: MEMORY_LIMIT,
             stop: CancellationToken::new(),

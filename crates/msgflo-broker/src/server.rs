@@ -50,10 +50,13 @@ impl Server {
                 return Err(Error::Unprotected { address });
             }
         }
-        let (listener, address) = bind(options.listen, options.any_port_if_busy).await?;
-        let management = match options.management {
-            Some(address) => Some(bind(address, options.any_port_if_busy).await?),
-            None => None,
+        let any_port = options.any_port_if_busy;
+        let ((listener, address), management) = match options.management {
+            Some(management) => {
+                (bind(options.listen, any_port).await?, Some(bind(management, any_port).await?))
+            }
+            None if options.management_beside => bind_both(options.listen, any_port).await?,
+            None => (bind(options.listen, any_port).await?, None),
         };
         let tls = match options.tls {
             Some(tls) => {
@@ -108,7 +111,32 @@ impl Server {
     }
 }
 
-async fn bind(address: SocketAddr, any_port_if_busy: bool) -> Result<(TcpListener, SocketAddr), Error> {
+/// RabbitMQ's two ports differ by so much by default.
+const BESIDE: u16 = 10_000;
+
+/// How many ports are tried, where any will do, until one has a free one beside it.
+const PAIRS: usize = 50;
+
+/// Listens for clients, and for the management interface beside them if that port is free.
+async fn bind_both(address: SocketAddr, any_port_if_busy: bool) -> Result<(Bound, Option<Bound>), Error> {
+    let mut tried = 0;
+    loop {
+        let (listener, bound) = bind(address, any_port_if_busy).await?;
+        let beside = match bound.port().checked_add(BESIDE) {
+            Some(port) => bind(SocketAddr::new(bound.ip(), port), false).await.ok(),
+            None => None,
+        };
+        tried += 1;
+        if beside.is_some() || bound == address || tried == PAIRS {
+            return Ok(((listener, bound), beside));
+        }
+    }
+}
+
+/// A listener, and where it listens.
+type Bound = (TcpListener, SocketAddr);
+
+async fn bind(address: SocketAddr, any_port_if_busy: bool) -> Result<Bound, Error> {
     let error = |source| Error::Listen { address, source };
     let listener = match TcpListener::bind(address).await {
         Err(busy) if any_port_if_busy && busy.kind() == io::ErrorKind::AddrInUse => {

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::{StreamExt, stream};
-use msgflo_core::{Broker, Message, Participant, Rates, Role};
+use msgflo_core::{Broker, Message, Participant, Role, Timestamp, Traffic};
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -205,9 +205,9 @@ impl Handle {
         self.ask(Request::Status).await
     }
 
-    /// Messages a second at exchanges and topics, as the broker tells them; empty where it does not in time.
-    pub async fn rates(&self) -> Rates {
-        let asked = tokio::time::timeout(DEPTH_DEADLINE, self.broker.rates()).await;
+    /// What flows and waits, as the broker tells it; empty where it does not in time.
+    pub async fn traffic(&self) -> Traffic {
+        let asked = tokio::time::timeout(DEPTH_DEADLINE, self.broker.traffic()).await;
         asked.ok().and_then(Result::ok).unwrap_or_default()
     }
 
@@ -217,18 +217,20 @@ impl Handle {
     /// When the coordinator has ended.
     pub async fn status(&self) -> Result<Status, Error> {
         let mut status = self.state().await?;
-        status.set_rates(&self.rates().await);
+        let traffic = self.traffic().await;
+        status.set_rates(&traffic.rates);
+        let now = Timestamp::from(SystemTime::now());
         let places = status.nodes.iter().enumerate().flat_map(|(node, it)| {
             let ports = it.inports.iter();
             ports.filter_map(move |port| Some((node, port.id.clone(), port.queue.clone()?)))
         });
         let asked = places.collect::<Vec<_>>().into_iter().map(|(node, port, queue)| async move {
             let asked = tokio::time::timeout(DEPTH_DEADLINE, self.broker.depth(&queue)).await;
-            (node, QueueStatus { port, queue, depth: asked.ok().and_then(Result::ok) })
+            (node, QueueStatus { port, queue, depth: asked.ok().and_then(Result::ok), oldest_seconds: None })
         });
         let mut answers = stream::iter(asked).buffered(DEPTHS);
         while let Some((node, queue)) = answers.next().await {
-            status.nodes[node].queues.push(queue);
+            status.nodes[node].queues.push(queue.with_oldest(&traffic, now));
         }
         Ok(status)
     }

@@ -1,8 +1,8 @@
 //! The state of the network, to show.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use msgflo_core::{ComponentName, Depth, Port, PortName, QueueName, Rates, Role};
+use msgflo_core::{ComponentName, Depth, Port, PortName, QueueName, Role, Timestamp, Traffic};
 use serde::{Serialize, Serializer};
 
 use crate::desired::PortRef;
@@ -21,7 +21,7 @@ pub struct Status {
 
 impl Status {
     /// Tells how many messages a second each connection's outport sends, to two digits.
-    pub fn set_rates(&mut self, rates: &Rates) {
+    pub fn set_rates(&mut self, rates: &BTreeMap<QueueName, f64>) {
         let queues: HashMap<(&Role, String), &QueueName> = self
             .nodes
             .iter()
@@ -120,6 +120,18 @@ pub struct QueueStatus {
     /// What is in it. `None`: the broker does not say.
     #[serde(flatten)]
     pub depth: Option<Depth>,
+    /// How long ago the message that is next was sent, in seconds, where the broker and the sender say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_seconds: Option<u64>,
+}
+
+impl QueueStatus {
+    /// With what the broker says of the message that is next. It says so some seconds late, so that nothing may wait by now.
+    pub(crate) fn with_oldest(self, traffic: &Traffic, now: Timestamp) -> Self {
+        let waits = self.depth.as_ref().is_some_and(|depth| depth.ready > 0);
+        let sent = traffic.oldest.get(&self.queue).filter(|_| waits);
+        Self { oldest_seconds: sent.map(|sent| sent.elapsed_at(now).as_secs()), ..self }
+    }
 }
 
 /// Whether a connection is there.

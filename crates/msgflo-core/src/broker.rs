@@ -8,7 +8,7 @@ use futures_core::Stream;
 use serde::Serialize;
 
 use crate::discovery::{self, Announcement};
-use crate::{Binding, Carrier, Deliveries, Error, JobReport, Message, QueueName};
+use crate::{Binding, Carrier, Deliveries, Error, JobReport, Message, QueueName, Timestamp};
 
 /// What is in a queue. What a broker does not tell is `None`, never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -82,12 +82,11 @@ pub trait Broker: Carrier {
     /// [`Error::NotFound`] when it does not exist.
     async fn depth(&self, queue: &QueueName) -> Result<Depth, Error>;
 
-    /// How many messages a second come to exchanges and topics at present, as far as the broker or its router counts. What is
-    /// not there is unknown, and not zero.
+    /// What flows and what waits at present, as far as the broker or its router knows.
     ///
     /// # Errors
     /// When the broker cannot be asked.
-    async fn rates(&self) -> Result<Rates, Error>;
+    async fn traffic(&self) -> Result<Traffic, Error>;
 
     /// Puts `message` into `queue`. Resolves when the broker has confirmed it.
     ///
@@ -127,8 +126,14 @@ pub trait Broker: Carrier {
     async fn close(&self) -> Result<(), Error>;
 }
 
-/// Messages a second, by exchange or topic.
-pub type Rates = BTreeMap<QueueName, f64>;
+/// What flows and what waits. What is not in it is unknown, and not zero.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Traffic {
+    /// Messages a second, by exchange or topic.
+    pub rates: BTreeMap<QueueName, f64>,
+    /// When the message that is next was sent, by queue.
+    pub oldest: BTreeMap<QueueName, Timestamp>,
+}
 
 /// What participants say of themselves, decoded; what could not be decoded comes with the reason.
 pub type Announcements = Pin<Box<dyn Stream<Item = Result<Announcement, discovery::Error>> + Send>>;

@@ -25,6 +25,21 @@ pub(crate) fn shown(message: &Message) -> Value {
     }
 }
 
+/// What a message says beside its payload, without what it does not say.
+pub(crate) fn properties(message: &Message) -> Value {
+    let mut told = json!({"persistent": message.persistent});
+    let mut tell = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            told[name] = value;
+        }
+    };
+    tell("contentType", message.content_type.as_deref().map(Value::from));
+    tell("sent", message.timestamp.map(|sent| sent.0.into()));
+    tell("traceparent", message.traceparent.as_deref().map(Value::from));
+    tell("headers", (!message.headers.is_empty()).then(|| message.headers.clone().into()));
+    told
+}
+
 fn content_type(message: &Message) -> &str {
     message.content_type.as_deref().unwrap_or("application/octet-stream")
 }
@@ -55,6 +70,20 @@ mod tests {
         assert_eq!(value, json!({"base64": "iVAA/w==", "contentType": "image/png"}));
         assert_eq!(message(&value), Ok(image));
         assert!(message(&json!({"base64": "?"})).is_err());
+    }
+
+    #[test]
+    fn only_what_a_message_says_is_told() {
+        assert_eq!(properties(&Message::new("")), json!({"persistent": true}));
+        let full = Message {
+            content_type: Some("text/plain".into()),
+            timestamp: Some(msgflo_core::Timestamp(1500)),
+            headers: [("tenant".to_owned(), json!(7))].into_iter().collect(),
+            ..Message::default()
+        };
+        let told =
+            json!({"persistent": false, "contentType": "text/plain", "sent": 1500, "headers": {"tenant": 7}});
+        assert_eq!(properties(&full), told);
     }
 
     #[test]

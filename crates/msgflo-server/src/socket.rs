@@ -19,8 +19,10 @@ use crate::access::{Grant, Permissions};
 use crate::hub::{ClientId, Incoming};
 use crate::protocol::{Fault, MAX_MESSAGE, Protocol, Request, Signal};
 
-/// The subprotocol that clients of the FBP runtime protocol offer.
-const SUBPROTOCOL: &str = "noflo";
+/// The subprotocol that clients of the FBP runtime protocol offer, and before it the one of those who also want to see what
+/// its schemas have no place for.
+const SUBPROTOCOLS: [&str; 2] = [DETAILED, "noflo"];
+const DETAILED: &str = "msgflo";
 /// A message that is longer than we read is answered with an error; one that is longer than this ends the connection.
 const MAX_FRAME: usize = 4 * MAX_MESSAGE;
 /// How many messages wait for a client before it is dropped.
@@ -97,7 +99,7 @@ fn is_of_this_machine(origin: &str) -> bool {
 pub(crate) fn upgrade(door: Arc<Door>, headers: &HeaderMap, upgrade: WebSocketUpgrade) -> Response {
     let grant = Grant::new(door.permissions.clone(), door.trusts(headers));
     upgrade
-        .protocols([SUBPROTOCOL])
+        .protocols(SUBPROTOCOLS)
         .max_message_size(MAX_FRAME)
         .max_frame_size(MAX_FRAME)
         .on_upgrade(move |socket| serve(socket, grant, door))
@@ -106,7 +108,8 @@ pub(crate) fn upgrade(door: Arc<Door>, headers: &HeaderMap, upgrade: WebSocketUp
 async fn serve(socket: WebSocket, grant: Grant, door: Arc<Door>) {
     let id = ClientId(door.next.fetch_add(1, Ordering::Relaxed));
     let (outbox, texts) = mpsc::channel(OUTBOX);
-    if door.hub.send(Incoming::Joined(id, outbox, grant)).await.is_err() {
+    let wants_details = socket.protocol().is_some_and(|protocol| protocol == DETAILED);
+    if door.hub.send(Incoming::Joined(id, outbox, grant, wants_details)).await.is_err() {
         return;
     }
     door.present.fetch_add(1, Ordering::Relaxed);

@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use futures_util::stream::select_all;
 use msgflo_core::{
     Announcements, Binding, Broker, Carrier, Confirmation, Confirmed, Deliveries, Depth, Destination, Error,
-    JobReports, KnownBinding, Message, Participant, QueueName, Rates,
+    JobReports, KnownBinding, Message, Participant, QueueName, Traffic,
 };
 
 use crate::ledger::{Ledger, Owner};
@@ -211,14 +211,15 @@ impl Broker for Joined {
         broker.depth(&queue).await
     }
 
-    async fn rates(&self) -> Result<Rates, Error> {
-        let mut rates = self.router.rates().await;
+    async fn traffic(&self) -> Result<Traffic, Error> {
+        let mut traffic = Traffic { rates: self.router.rates().await, ..Traffic::default() };
         for (place, member) in self.members.0.iter().enumerate() {
-            let of_member = member.broker.rates().await?;
-            rates
-                .extend(of_member.into_iter().map(|(name, rate)| (self.members.qualify(place, &name), rate)));
+            let Traffic { rates, oldest } = member.broker.traffic().await?;
+            let ours = |name| self.members.qualify(place, &name);
+            traffic.rates.extend(rates.into_iter().map(|(name, rate)| (ours(name), rate)));
+            traffic.oldest.extend(oldest.into_iter().map(|(name, sent)| (ours(name), sent)));
         }
-        Ok(rates)
+        Ok(traffic)
     }
 
     async fn send_to_queue(&self, queue: &QueueName, message: Message) -> Result<(), Error> {

@@ -174,10 +174,13 @@ await step("messages stream, are paused and filtered, and one is sent", async ()
     await roles.send({ number: 1, text: "first" });
     return (await rows.count()) > 0;
   });
-  await roles.send(Buffer.from(PICTURE, "base64"));
+  await roles.send(Buffer.from(PICTURE, "base64"), { tenant: "seven" });
   await page.getByText(/"text":"first"/).first().waitFor();
   await page.getByText(/image\/png/).click();
   await page.getByRole("img", { name: "What the message holds" }).waitFor();
+  await page.getByText("in memory only").waitFor();
+  await page.getByText("Headers", { exact: true }).click();
+  await page.getByText('"tenant": "seven"').waitFor();
   await inspect(page, "messages-image");
 });
 
@@ -220,6 +223,12 @@ await step("deadletters are seen with their reason, put back, and dropped", asyn
   await detail.getByText("rejected", { exact: true }).waitFor();
   await detail.getByText("worker.IN").first().waitFor();
   await inspect(page, "deadletters");
+  await second.getByRole("group", { name: /jobs DEADLETTER to failed IN/i }).focus();
+  await second.keyboard.press("Enter");
+  await panel(second, /Connection jobs/).getByText(/3 waiting, the next for \d/).waitFor();
+  await second.getByRole("group", { name: /source OUT to jobs IN/i }).focus();
+  await second.keyboard.press("Enter");
+  await panel(second, /Connection source/).getByText(/\d a second/).waitFor();
   roles.takeAll();
   await detail.getByRole("button", { name: "Requeue" }).click();
   await until("the message comes back", () => roles.done.some(({ number }) => number === 12));

@@ -60,9 +60,9 @@ export async function play(url) {
     announce,
     refuseAll: () => (isRefusing = true),
     takeAll: () => (isRefusing = false),
-    async send(data) {
+    async send(data, headers) {
       const content = Buffer.isBuffer(data) ? data : Buffer.from(JSON.stringify(data));
-      channel.publish("source.OUT", "", content);
+      channel.publish("source.OUT", "", content, { headers, timestamp: Math.floor(Date.now() / 1000) });
       await channel.waitForConfirms();
     },
     /** Many at once. */

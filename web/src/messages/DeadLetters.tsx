@@ -9,6 +9,7 @@ import type { Json } from "../protocol/types";
 import { toast } from "../design/Toasts";
 import { lineOf } from "./body";
 import { MessageBody } from "./MessageBody";
+import { MessageHeaders } from "./MessageProperties";
 import { lookForParked, useParked } from "./ParkedList";
 
 interface Death {
@@ -139,10 +140,7 @@ export function DeadLetters({ queue }: { queue: string }) {
                 )}
               </dl>
               <MessageBody data={letter.data} />
-              <details className="messages-headers">
-                <summary>Headers</summary>
-                <pre tabIndex={0}>{JSON.stringify(letter.headers, null, 2)}</pre>
-              </details>
+              <MessageHeaders headers={letter.headers} />
               {mayMove && (
                 <footer className="side-foot">
                   <Button icon="repeat" onClick={() => void act("requeue", [letter.id])}>

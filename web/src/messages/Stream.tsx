@@ -13,6 +13,7 @@ import type { Json } from "../protocol/types";
 import { lineOf, timeOf } from "./body";
 import { rateOf, shown } from "./history";
 import { MessageBody } from "./MessageBody";
+import { MessageHeaders, MessageProperties } from "./MessageProperties";
 import { Sender } from "./Sender";
 
 /** As many rows as a list draws at once; the others are found by the filter. */
@@ -117,7 +118,9 @@ export function Stream({ edge }: { edge: GraphEdge }) {
               )}
               <Button small look="quiet" icon="close" label="Close" onClick={() => setChosen(undefined)} />
             </header>
+            <MessageProperties message={chosen} />
             <MessageBody data={chosen.data} />
+            <MessageHeaders headers={chosen.properties?.headers} />
           </aside>
         )}
       </div>

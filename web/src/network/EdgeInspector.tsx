@@ -5,13 +5,15 @@ import { Badge } from "../design/Badge";
 import { Button } from "../design/Button";
 import { MessageLine } from "../messages/MessageLine";
 import type { GraphEdge } from "../protocol/graph";
+import { useStatus } from "../protocol/status";
 import { useMay } from "../protocol/store";
 import { useStream } from "../protocol/stream";
+import { samePort } from "../protocol/types";
 import { useWatch } from "../protocol/watch";
 import { removeEdges } from "./edits";
 import { edgeState } from "./flow";
 import { select } from "./selection";
-import { edgeWords } from "./state";
+import { edgeWords, waitingWords } from "./state";
 
 const SHOWN = 12;
 
@@ -21,6 +23,8 @@ export function EdgeInspector({ edge }: { edge: GraphEdge }) {
   const { state, reason, rate } = edgeState(edge.metadata);
   const words = edgeWords(state);
   const { src, tgt } = edge;
+  const queues = useStatus((known) => known.nodes[tgt.node]?.queues);
+  const queue = queues?.find(({ port }) => samePort(port, tgt.port));
   return (
     <aside className="network-side" aria-label={`Connection ${src.node} ${src.port} to ${tgt.node} ${tgt.port}`}>
       <header className="side-head">
@@ -41,6 +45,12 @@ export function EdgeInspector({ edge }: { edge: GraphEdge }) {
           <dd>
             <Badge tone={words.tone}>{words.word}</Badge>
           </dd>
+          {queue?.ready !== undefined && (
+            <>
+              <dt>Waiting</dt>
+              <dd className="number">{queue.ready === 0 ? "nothing" : waitingWords(queue.ready, queue.oldest_seconds)}</dd>
+            </>
+          )}
           {rate !== undefined && (
             <>
               <dt>Rate</dt>

@@ -6,7 +6,7 @@ import { Icon } from "../design/Icon";
 import type { FlowNode } from "./flow";
 import { iconOf } from "./icons";
 import { brief, HEADER, ROW, type PortView } from "./ports";
-import { nodeState } from "./state";
+import { nodeState, waitingWords } from "./state";
 
 /** A participant: who it is, what it does, how it fares, and its ports. */
 export const NodeCard = memo(function NodeCard({ data, selected }: NodeProps<FlowNode>) {
@@ -73,7 +73,7 @@ function PortRow({ port, row, side }: { port: PortView; row: number; side: "in" 
         </span>
         {port.initial && <span className="network-packet">{brief(port.initial.data)}</span>}
         {port.waiting ? (
-          <span className="network-waiting" title={`${port.waiting} messages wait`}>
+          <span className="network-waiting" title={waitingWords(port.waiting, port.oldest)}>
             {port.waiting}
           </span>
         ) : null}

@@ -15,7 +15,7 @@ import { LastExit } from "./LastExit";
 import { PacketField } from "./PacketField";
 import { touchingOf, viewNode, type NodeView } from "./ports";
 import { select } from "./selection";
-import { nodeState } from "./state";
+import { nodeState, waitingWords } from "./state";
 
 export function NodeInspector({ node }: { node: GraphNode }) {
   const { graph, components, runtime } = useNetwork();
@@ -77,7 +77,7 @@ export function NodeInspector({ node }: { node: GraphNode }) {
                 <PortHead port={port} />
                 {queue?.ready !== undefined && (
                   <span className="network-port-facts number">
-                    {queue.ready} waiting · {queue.consumers ?? 0} taking
+                    {waitingWords(queue.ready, queue.oldest_seconds)} · {queue.consumers ?? 0} taking
                   </span>
                 )}
                 {mayEdit && (!port.isConnected || port.initial) && (

@@ -17,6 +17,8 @@ export interface PortView {
   initial?: Initial | undefined;
   /** Messages that wait in its queue. */
   waiting?: number | undefined;
+  /** How long the next one of them has waited, in seconds. */
+  oldest?: number | undefined;
 }
 
 /** What observed state a node has, as the server tells it with its metadata. */
@@ -102,7 +104,10 @@ export function viewNode(
     if (side === "in") {
       for (const queue of status?.queues ?? []) {
         const port = ports.find(({ name }) => samePort(name, queue.port));
-        if (port && queue.ready !== undefined) port.waiting = queue.ready;
+        if (port && queue.ready !== undefined) {
+          port.waiting = queue.ready;
+          port.oldest = queue.oldest_seconds;
+        }
       }
     }
     return ports;

@@ -1,6 +1,7 @@
 // States in words and tones: the same everywhere.
 
 import type { Tone } from "../design/Badge";
+import { duration } from "../scaling/format";
 import type { EdgeView } from "./flow";
 import type { Observed } from "./ports";
 
@@ -20,6 +21,10 @@ const EDGES: Record<EdgeView["state"], { tone: Tone; word: string; meaning: stri
   failed: { tone: "bad", word: "failed", meaning: "It could not be made; it is tried again." },
   unknown: { tone: "idle", word: "new", meaning: "Nothing has been observed of it yet." },
 };
+
+/** What waits at an inport, and for how long the next of it has. */
+export const waitingWords = (waiting: number, oldest: number | undefined) =>
+  `${waiting.toLocaleString()} waiting${oldest === undefined ? "" : `, the next for ${duration(oldest)}`}`;
 
 export const nodeState = ({ state }: Observed) => NODES[state] ?? NODES.unknown;
 export const edgeWords = (state: EdgeView["state"]) => EDGES[state] ?? EDGES.unknown;

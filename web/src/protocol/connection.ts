@@ -28,6 +28,9 @@ interface Hooks {
   signals: (signals: Signal[]) => void;
 }
 
+/** The first is that of the second, and tells what messages say beside their payloads, too. */
+const SUBPROTOCOLS = ["msgflo", "noflo"];
+
 export class Connection {
   private socket: WebSocket | undefined;
   private readonly waiting = new Map<number, Waiting>();
@@ -45,7 +48,7 @@ export class Connection {
   ) {}
 
   open() {
-    const socket = new WebSocket(this.url, "noflo");
+    const socket = new WebSocket(this.url, SUBPROTOCOLS);
     this.socket = socket;
     socket.onopen = () => {
       this.retry = FIRST_RETRY_MS;

@@ -11,6 +11,8 @@ export interface QueueStatus {
   ready?: number;
   unacknowledged?: number | null;
   consumers?: number;
+  /** How long ago the next one was sent, where that is known. */
+  oldest_seconds?: number;
 }
 
 export interface ProcessStatus {

@@ -172,11 +172,22 @@ async function send(edits: Edit[]) {
   await Promise.all(edits.map(({ command, payload }) => ask("graph", command, { ...payload, graph })));
 }
 
+let last: Promise<unknown> = Promise.resolve();
+
+/** Does one thing after the other: what takes back a change is known when the change is answered. */
+function inTurn<T>(act: () => Promise<T>): Promise<T> {
+  const turn = last.then(act);
+  last = turn.catch(() => undefined);
+  return turn;
+}
+
 /**
  * Changes the graph. What was refused is said, and nothing else happens: what is shown is what the server tells. Edits that
  * belong together are taken back together.
  */
-export async function edit(edits: Edit[], { undoable = true } = {}): Promise<boolean> {
+export const edit = (edits: Edit[], { undoable = true } = {}) => inTurn(() => change(edits, undoable));
+
+async function change(edits: Edit[], undoable: boolean): Promise<boolean> {
   // What takes back the second must know what the first did.
   let graph = get().graph;
   const back: Edit[] = [];
@@ -218,8 +229,8 @@ async function walk(from: "undo" | "redo", to: "undo" | "redo") {
   }
 }
 
-export const undo = () => walk("undo", "redo");
-export const redo = () => walk("redo", "undo");
+export const undo = () => inTurn(() => walk("undo", "redo"));
+export const redo = () => inTurn(() => walk("redo", "undo"));
 
 /** The full name of a component that a node may name without its namespace. */
 export function componentOf(name: string, components: Record<string, Component>, namespace?: string): Component | undefined {

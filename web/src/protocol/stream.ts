@@ -4,6 +4,16 @@ import { create } from "zustand";
 
 import { edgeKey, type End, type Json, type Signal } from "./types";
 
+/** What a message says beside its payload. */
+export interface Properties {
+  persistent: boolean;
+  /** When it was sent, in milliseconds since 1970. */
+  sent?: number;
+  contentType?: string;
+  traceparent?: string;
+  headers?: Record<string, Json>;
+}
+
 export interface Seen {
   id: number;
   /** The edge's key; of an initial packet the key of its target alone. */
@@ -11,6 +21,8 @@ export interface Seen {
   src: End | undefined;
   tgt: End;
   data: Json;
+  /** Unknown of initial packets. */
+  properties: Properties | undefined;
   /** When we saw it, in milliseconds. */
   at: number;
 }
@@ -44,7 +56,7 @@ export function heard(signals: Signal[], graphId: string | undefined) {
       const src = payload["src"] as End | undefined;
       const tgt = payload["tgt"] as End;
       const edge = src ? edgeKey(src, tgt) : "";
-      seen.push({ id: next++, edge, src, tgt, data: (payload["data"] ?? null) as Json, at });
+      seen.push({ id: next++, edge, src, tgt, data: (payload["data"] ?? null) as Json, properties: payload["message"] as Properties | undefined, at });
     }
     if (command === "output") leftOut += leftOutOf(String(payload["message"] ?? ""));
   }

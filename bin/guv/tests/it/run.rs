@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+use url::Url;
 use wiremock::matchers::{body_json, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
@@ -26,6 +27,25 @@ fn variable(name: &str) -> String {
             "{name} is not set: this test needs a RabbitMQ with its management plugin; run it by `make test`"
         )
     })
+}
+
+/// Waits until RabbitMQ's statistics, which come some seconds late, tell of all the messages in a queue.
+async fn told_of(queue: &str, messages: usize) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut url: Url = variable("RABBITMQ_MANAGEMENT_URL").parse().unwrap();
+    url.path_segments_mut().unwrap().pop_if_empty().extend(["api", "queues", "/", queue]);
+    url.set_query(Some("columns=messages_ready"));
+    let told = async {
+        loop {
+            let answer: Value = reqwest::get(url.clone()).await.unwrap().json().await.unwrap();
+            // Of a young queue nothing is told at all.
+            if answer["messages_ready"].as_u64().unwrap_or_default() == messages as u64 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(PATIENCE, told).await.expect("RabbitMQ tells of all messages");
 }
 
 /// A queue in RabbitMQ, an app at a double of Heroku, and a folder with the configuration of one role for both.
@@ -55,6 +75,7 @@ impl Scene {
                 .await
                 .unwrap();
         }
+        told_of(&queue, messages).await;
         let text =
             format!("'*': {{pollinterval: 0.2, app: my-app}}\nresize: {{queue: '{queue}', max: 25}}\n");
         let heroku = MockServer::start().await;

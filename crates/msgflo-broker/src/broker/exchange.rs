@@ -89,6 +89,8 @@ pub(crate) struct ExchangeDeclaration {
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) declaration: ExchangeDeclaration,
+    /// Messages that clients published to it, since it was declared or the broker started.
+    pub(crate) published: u64,
     bindings: BTreeMap<BindingKey, FieldTable>,
     /// By routing key, for a direct exchange.
     direct: HashMap<Name, Vec<Destination>>,
@@ -98,7 +100,13 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) fn new(declaration: ExchangeDeclaration) -> Self {
-        Self { declaration, bindings: BTreeMap::new(), direct: HashMap::new(), topics: Topics::default() }
+        Self {
+            declaration,
+            published: 0,
+            bindings: BTreeMap::new(),
+            direct: HashMap::new(),
+            topics: Topics::default(),
+        }
     }
 
     pub(crate) fn bindings(&self) -> impl Iterator<Item = (&BindingKey, &FieldTable)> {

@@ -1,8 +1,9 @@
 //! What the broker tells about itself, as plain values.
 
 use super::exchange::Destination;
-use super::value::Name;
+use super::value::{Message, Name};
 use super::{Broker, Queue};
+use crate::wire::properties;
 
 /// The messages of a queue, in numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,6 +36,8 @@ pub struct QueueInfo {
     pub ready: u64,
     /// Body bytes of the messages that wait.
     pub ready_bytes: u64,
+    /// When the message that is next was sent (seconds since 1970), if its sender said and it is in memory.
+    pub head_timestamp: Option<u64>,
     /// Messages that were delivered and not yet settled.
     pub unacknowledged: u64,
     /// Consumers.
@@ -163,6 +166,7 @@ impl Broker {
             exclusive: declaration.owner.is_some(),
             ready: depth.ready,
             ready_bytes: queue.ready_bytes(),
+            head_timestamp: queue.head().and_then(sent),
             unacknowledged: depth.unacknowledged,
             consumers: depth.consumers,
             published: counters.published,
@@ -172,6 +176,10 @@ impl Broker {
             dropped: counters.dropped,
         }
     }
+}
+
+fn sent(message: &Message) -> Option<u64> {
+    properties::scan(&message.properties).ok()?.timestamp
 }
 
 impl Queue {

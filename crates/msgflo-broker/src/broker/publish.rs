@@ -27,7 +27,7 @@ impl Broker {
         }
         let vhost = self.vhost_of(at);
         if !publish.exchange.is_empty() {
-            match self.vhosts[vhost].exchanges.get(&publish.exchange) {
+            match self.vhosts[vhost].exchanges.get_mut(&publish.exchange) {
                 None => return Err(Exception::no_exchange(&publish.exchange, &self.vhosts[vhost].name)),
                 Some(exchange) if exchange.declaration.internal => {
                     return Err(Exception::access_refused(format_args!(
@@ -35,7 +35,7 @@ impl Broker {
                         publish.exchange, self.vhosts[vhost].name
                     )));
                 }
-                Some(_) => {}
+                Some(exchange) => exchange.published += 1,
             }
         }
         if let Some(connection) = self.connections.get_mut(&at.connection)

@@ -212,6 +212,11 @@ impl Queue {
         Some(entry)
     }
 
+    /// The message that is next, if it is in memory.
+    pub(crate) fn head(&self) -> Option<&Message> {
+        self.lines.iter().rev().find_map(VecDeque::front)?.content.as_deref()
+    }
+
     /// Takes a message from the head of a line if its time is over.
     pub(crate) fn pop_expired(&mut self, now: Time) -> Option<Entry> {
         let line =

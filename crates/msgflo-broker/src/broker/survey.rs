@@ -28,6 +28,8 @@ pub(crate) struct ExchangeSurvey {
     pub(crate) auto_delete: bool,
     pub(crate) internal: bool,
     pub(crate) alternate: Option<String>,
+    /// `None` for the default exchange, which counts nothing.
+    pub(crate) published: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -133,6 +135,7 @@ impl Broker {
                     auto_delete: declaration.auto_delete,
                     internal: declaration.internal,
                     alternate: declaration.alternate.as_ref().map(ToString::to_string),
+                    published: Some(exchange.published),
                 }
             });
             exchanges.push(ExchangeSurvey {
@@ -143,6 +146,7 @@ impl Broker {
                 auto_delete: false,
                 internal: false,
                 alternate: None,
+                published: None,
             });
             exchanges.extend(own);
         }

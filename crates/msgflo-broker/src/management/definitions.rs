@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::inside::{Inside, Refusal};
 use super::objects::{BindingWish, ExchangeWish, QueueWish};
-use super::views::{binding_view, exchange_view};
+use super::views::{binding_view, exchange_definition};
 use super::{Context, Management, Problem, User};
 use crate::access;
 use crate::broker::DEFAULT_VHOST;
@@ -165,7 +165,7 @@ fn objects(management: &Management, vhost: Option<&str>) -> Value {
     let exchanges: Vec<_> = exchanges
         .iter()
         .filter(|exchange| exchange.durable && own(&exchange.name))
-        .map(|exchange| placed(exchange_view(exchange)))
+        .map(|exchange| placed(exchange_definition(exchange)))
         .collect();
     let queues: Vec<_> = queues
         .iter()

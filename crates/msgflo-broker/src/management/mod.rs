@@ -5,12 +5,13 @@
 //! (see `inside`), so it obeys the same rules. Not here: users and permissions at run time, policies, federation,
 //! and the web pages.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -53,14 +54,21 @@ pub(super) struct Management {
 type Context = State<Arc<Management>>;
 
 impl Management {
+    /// For somebody who asks.
     fn rates(&self) -> MutexGuard<'_, Rates> {
         // Nothing in there can panic half-way.
-        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        rates.ask(Instant::now());
+        rates
     }
 
     fn observe(&self) {
-        let (queues, now) = self.shared.with(|broker, now| (broker.queue_infos(), now));
-        self.rates().observe(&queues, now);
+        let rates = || self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        if rates().are_wanted(Instant::now()) {
+            let (queues, exchanges, now) =
+                self.shared.with(|broker, now| (broker.queue_infos(), broker.survey_exchanges(None), now));
+            rates().observe(&queues, &exchanges, now);
+        }
     }
 }
 
@@ -166,6 +174,10 @@ async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Response {
+    // A page of a foreign site may have its own name resolved to this machine, and the default password is known.
+    if management.access.is_open() && !is_asked_by_address(request.headers()) {
+        return problem(StatusCode::FORBIDDEN, "forbidden", "ask by address, or as localhost");
+    }
     let user = credentials(request.headers()).and_then(|(user, password)| {
         let user = management.access.authenticate(&user, &password, peer.ip().is_loopback());
         user.map(|user| Caller(user.name().to_owned()))
@@ -178,6 +190,14 @@ async fn authenticate(
     };
     request.extensions_mut().insert(user);
     next.run(request).await
+}
+
+/// Whether the request names us by an address or as localhost.
+fn is_asked_by_address(headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(header::HOST) else { return true };
+    let Ok(authority) = host.to_str().unwrap_or_default().parse::<Authority>() else { return false };
+    let host = authority.host().trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok()
 }
 
 /// User and password of HTTP's basic authentication.

@@ -55,7 +55,7 @@ pub(super) async fn overview(State(management): Context) -> Json<Value> {
         "node": NODE,
         "cluster_name": NODE,
         "rates_mode": "basic",
-        "message_stats": management.rates().sum(&queues),
+        "message_stats": management.rates().of_queues(&queues),
         "queue_totals": {
             "messages": ready + unacknowledged,
             "messages_ready": ready,
@@ -115,7 +115,7 @@ fn vhost_view(management: &Management, name: &str) -> Value {
         "messages": ready + unacknowledged,
         "messages_ready": ready,
         "messages_unacknowledged": unacknowledged,
-        "message_stats": management.rates().sum(&queues),
+        "message_stats": management.rates().of_queues(&queues),
     })
 }
 
@@ -151,7 +151,8 @@ fn queue_view(management: &Management, queue: &QueueSurvey) -> Value {
         "messages_ready": info.ready,
         "messages_unacknowledged": info.unacknowledged,
         "message_bytes_ready": info.ready_bytes,
-        "message_stats": management.rates().stats(info),
+        "head_message_timestamp": info.head_timestamp,
+        "message_stats": management.rates().of_queue(info),
         "policy": null,
     })
 }
@@ -203,7 +204,16 @@ pub(super) async fn queue_bindings(
     Ok(Json(own.map(binding_view).collect()))
 }
 
-pub(super) fn exchange_view(exchange: &ExchangeSurvey) -> Value {
+fn exchange_view(management: &Management, exchange: &ExchangeSurvey) -> Value {
+    let mut view = exchange_definition(exchange);
+    if let Some(stats) = management.rates().of_exchange(exchange) {
+        view["message_stats"] = stats;
+    }
+    view
+}
+
+/// What an exchange is declared with.
+pub(super) fn exchange_definition(exchange: &ExchangeSurvey) -> Value {
     let mut arguments = json!({});
     if let Some(alternate) = &exchange.alternate {
         arguments["alternate-exchange"] = alternate.as_str().into();
@@ -224,7 +234,7 @@ pub(super) async fn all_exchanges(
     Parameters(query): Parameters<Query>,
 ) -> Answer {
     let exchanges = management.shared.with(|broker, _| broker.survey_exchanges(None));
-    list(&query, exchanges.iter().map(exchange_view).collect())
+    list(&query, exchanges.iter().map(|exchange| exchange_view(&management, exchange)).collect())
 }
 
 pub(super) async fn exchanges(
@@ -235,7 +245,7 @@ pub(super) async fn exchanges(
 ) -> Answer {
     management.check_vhost(&caller, &vhost)?;
     let exchanges = management.shared.with(|broker, _| broker.survey_exchanges(Some(&vhost)));
-    list(&query, exchanges.iter().map(exchange_view).collect())
+    list(&query, exchanges.iter().map(|exchange| exchange_view(&management, exchange)).collect())
 }
 
 pub(super) async fn exchange(
@@ -248,7 +258,7 @@ pub(super) async fn exchange(
     let found = exchanges
         .iter()
         .find(|exchange| exchange.name == name || (name == "amq.default" && exchange.name.is_empty()));
-    found.map(|exchange| Json(exchange_view(exchange))).ok_or(Problem::NotFound)
+    found.map(|exchange| Json(exchange_view(&management, exchange))).ok_or(Problem::NotFound)
 }
 
 pub(super) fn binding_view(binding: &BindingSurvey) -> Value {

@@ -28,6 +28,7 @@ const HEADERS: usize = 2;
 const DELIVERY_MODE: usize = 3;
 const PRIORITY: usize = 4;
 const EXPIRATION: usize = 7;
+const TIMESTAMP: usize = 9;
 const USER_ID: usize = 11;
 
 #[derive(Clone, Copy)]
@@ -49,6 +50,8 @@ pub(crate) struct Properties<'a> {
     pub(crate) priority: Option<u8>,
     /// Time to live as decimal text, in milliseconds.
     pub(crate) expiration: Option<&'a [u8]>,
+    /// When it was sent (seconds since 1970).
+    pub(crate) timestamp: Option<u64>,
     /// The user that the publisher claims to be.
     pub(crate) user_id: Option<&'a [u8]>,
 }
@@ -94,6 +97,7 @@ pub(crate) fn scan(raw: &[u8]) -> Result<Properties<'_>, Malformed> {
         delivery_mode: present(DELIVERY_MODE).map(|field| field[0]),
         priority: present(PRIORITY).map(|field| field[0]),
         expiration: present(EXPIRATION).map(|field| &field[1..]),
+        timestamp: present(TIMESTAMP).and_then(|field| field.try_into().ok()).map(u64::from_be_bytes),
         user_id: present(USER_ID).map(|field| &field[1..]),
     })
 }

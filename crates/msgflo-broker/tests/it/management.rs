@@ -5,12 +5,12 @@ use std::time::Duration;
 use lapin::options::{BasicAckOptions, BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, ConnectionProperties, ExchangeKind};
-use msgflo_broker::{Handle, Options, Server};
+use msgflo_broker::{Credentials, Handle, Options, Server};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::{
-    PATIENCE, bind, channel, confirm_select, consume, declare, declare_exchange, next, publish,
+    PATIENCE, bind, channel, confirm_select, consume, declare, declare_exchange, next, publish, publish_to,
 };
 
 /// A broker with a management interface, and a user of it.
@@ -97,6 +97,7 @@ async fn everything_there_is_can_be_seen() {
         declare(&channel, name).await;
     }
     bind(&channel, "a", "x", "k.*").await;
+    bind(&channel, "b", "x", "t.*").await;
     confirm_select(&channel).await;
     for _ in 0..3 {
         publish(&channel, "a", b"body").await;
@@ -131,18 +132,58 @@ async fn everything_there_is_can_be_seen() {
     assert_eq!(managed.ask(Method::GET, "queues?page=9", None).await.0, StatusCode::BAD_REQUEST);
 
     let moved = async {
-        while managed.get("queues/%2F/a").await["message_stats"]["publish_details"]["rate"] == 0.0 {
+        let is_known = |rate: &Value| rate.as_f64().is_some_and(|rate| rate > 0.0);
+        loop {
+            let (queue, exchange) = tokio::join!(managed.get("queues/%2F/a"), managed.get("exchanges/%2F/x"));
+            if is_known(&queue["message_stats"]["publish_details"]["rate"])
+                && is_known(&exchange["message_stats"]["publish_in_details"]["rate"])
+            {
+                return (queue, exchange);
+            }
             publish(&channel, "a", b"body").await;
+            let sent = BasicProperties::default().with_timestamp(7);
+            publish_to(&channel, "x", "t.1", b"body", sent).await;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, moved).await.expect("a rate is seen");
+    let (queue, exchange) = tokio::time::timeout(PATIENCE, moved).await.expect("rates are seen");
+    assert!(exchange["message_stats"]["publish_in"].as_u64() >= Some(1), "{exchange}");
+    assert_eq!(queue["head_message_timestamp"], Value::Null, "nothing waits there");
+    assert_eq!(managed.get("queues/%2F/b").await["head_message_timestamp"], 7);
 
     // A connection that is closed from here hears of it.
     let name = connections[0]["name"].as_str().unwrap().replace(' ', "%20").replace('>', "%3E");
     let (status, _) = managed.ask(Method::DELETE, &format!("connections/{name}"), None).await;
     assert_eq!(status, StatusCode::NO_CONTENT);
     assert!(tokio::time::timeout(PATIENCE, futures_util::StreamExt::next(&mut consumer)).await.is_ok());
+}
+
+/// A page may have its own name resolved to this machine, and everybody knows the default password.
+#[tokio::test]
+async fn a_foreign_name_is_refused_where_the_password_is_known() {
+    let ask = async |managed: &Managed, host: &str| {
+        let asked =
+            managed.http.get(format!("{}/api/overview", managed.base)).basic_auth("guest", Some("guest"));
+        asked.header("host", host).send().await.unwrap().status()
+    };
+    let managed = Managed::start().await;
+    assert_eq!(ask(&managed, "rebound.example:15672").await, StatusCode::FORBIDDEN);
+    for host in ["localhost:15672", "127.0.0.1:15672", "[::1]:15672"] {
+        assert_eq!(ask(&managed, host).await, StatusCode::OK, "{host}");
+    }
+    let credentials = Credentials { user: "guest".into(), password: "secret".into() };
+    let managed = Managed::with(Options { credentials, ..Options::default() }).await;
+    assert_eq!(ask(&managed, "broker.example").await, StatusCode::UNAUTHORIZED, "and not forbidden");
+}
+
+#[tokio::test]
+async fn the_management_interface_is_beside_the_broker() {
+    let options =
+        Options { listen: ([127, 0, 0, 1], 0).into(), any_port_if_busy: true, ..Options::default() };
+    let broker = Server::start(Options { management_beside: true, ..options }).await.expect("free ports");
+    let port = |url: &str| url.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+    let (amqp, management) = (broker.url(), broker.management_url().expect("it is there"));
+    assert_eq!(port(&management), port(&amqp).map(|port| port + 10_000), "{amqp} {management}");
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ pub(super) struct Client {
     /// Where messages to it go. It is dropped, and the client with it, when it is full.
     outbox: mpsc::Sender<Utf8Bytes>,
     pub(super) grant: Grant,
+    /// Whether it is shown what a message says beside its payload, too.
+    pub(super) wants_details: bool,
     /// The edges that it wants to see, by graph. A graph that is not mentioned is shown whole.
     pub(super) watched: HashMap<String, Vec<(End, End)>>,
     shown: Budget,
@@ -32,10 +34,16 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(outbox: mpsc::Sender<Utf8Bytes>, grant: Grant, now: Instant) -> Self {
+    pub(super) fn new(
+        outbox: mpsc::Sender<Utf8Bytes>,
+        grant: Grant,
+        wants_details: bool,
+        now: Instant,
+    ) -> Self {
         Self {
             outbox,
             grant,
+            wants_details,
             watched: HashMap::new(),
             shown: Budget::new(SHOWN.0, SHOWN.1, now),
             packets: Budget::new(PACKETS.0, PACKETS.1, now),

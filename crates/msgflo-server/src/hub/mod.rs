@@ -48,7 +48,7 @@ const MAX_WATCHED: usize = 1000;
 /// What connections tell the hub.
 pub(crate) enum Incoming {
     /// There is a new client; texts for it go to the sender.
-    Joined(ClientId, mpsc::Sender<Utf8Bytes>, Grant),
+    Joined(ClientId, mpsc::Sender<Utf8Bytes>, Grant, bool),
     /// A client has sent something.
     Said(ClientId, Box<Result<Request, Fault>>),
     /// A client has gone.
@@ -72,7 +72,7 @@ pub(crate) struct Hub {
     /// What clients were told of nodes and edges.
     told: Told,
     /// Messages a second, as they were last told.
-    rates: msgflo_core::Rates,
+    rates: rates::Rates,
     stale: Stale,
     unsaved_since: Option<Instant>,
     /// What the library's files were when they were last read.
@@ -112,7 +112,7 @@ impl Hub {
             watched: BTreeSet::new(),
             traces: HashMap::new(),
             told: Told::default(),
-            rates: msgflo_core::Rates::new(),
+            rates: rates::Rates::new(),
             stale: Stale { places: true, ..Stale::default() },
             unsaved_since: None,
             fingerprint: Fingerprint::default(),
@@ -192,8 +192,8 @@ impl Hub {
 
     async fn take(&mut self, incoming: Incoming) {
         match incoming {
-            Incoming::Joined(id, outbox, grant) => {
-                self.clients.insert(id, Client::new(outbox, grant, Instant::now()));
+            Incoming::Joined(id, outbox, grant, wants_details) => {
+                self.clients.insert(id, Client::new(outbox, grant, wants_details, Instant::now()));
                 self.stale.places = true;
             }
             Incoming::Left(id) => {

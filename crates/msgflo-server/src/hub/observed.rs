@@ -85,7 +85,14 @@ impl Hub {
             json!({"id": id, "graph": graph, "src": Value::from(src), "tgt": Value::from(tgt), "data": data});
         let signal = Signal::new(Protocol::Network, "data", payload);
         self.record(graph, &signal);
-        shown.into_iter().for_each(|client| self.reply(client, None, &signal));
+        let (detailed, plain): (Vec<_>, Vec<_>) =
+            shown.into_iter().partition(|id| self.clients.get(id).is_some_and(|client| client.wants_details));
+        plain.into_iter().for_each(|client| self.reply(client, None, &signal));
+        if !detailed.is_empty() {
+            let mut signal = signal;
+            signal.payload["message"] = payload::properties(message);
+            detailed.into_iter().for_each(|client| self.reply(client, None, &signal));
+        }
     }
 
     fn port_sent(

@@ -1,11 +1,15 @@
 //! How many messages a second flow, asked of the broker while somebody looks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use msgflo_coordinator::Handle;
-use msgflo_core::Rates;
+use msgflo_core::QueueName;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+/// Messages a second, by exchange or topic.
+pub(super) type Rates = BTreeMap<QueueName, f64>;
 
 /// The pause between two questions.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -22,7 +26,7 @@ pub(super) fn watch(
             if interested.wait_for(|is_interested| *is_interested).await.is_err() {
                 return;
             }
-            let rates = coordinator.rates().await;
+            let rates = coordinator.traffic().await.rates;
             told.send_if_modified(|known| {
                 let is_changed = *known != rates;
                 *known = rates;

@@ -8,7 +8,7 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use msgflo_core::{
     Announcements, Binding, Broker, Carrier, Confirmation, Confirmed, Deliveries, Delivery, Depth,
-    Destination, Error, JobReports, KnownBinding, Message, QueueName, Rates, job,
+    Destination, Error, JobReports, KnownBinding, Message, QueueName, Traffic, job,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -129,8 +129,8 @@ impl Broker for AmqpBroker {
         })
     }
 
-    async fn rates(&self) -> Result<Rates, Error> {
-        Ok(self.management.rates().await.unwrap_or_default())
+    async fn traffic(&self) -> Result<Traffic, Error> {
+        Ok(self.management.traffic().await)
     }
 
     async fn send_to_queue(&self, queue: &QueueName, message: Message) -> Result<(), Error> {

@@ -1,10 +1,10 @@
-//! RabbitMQ's management API, asked whether our bindings are there.
+//! RabbitMQ's management API, asked whether our bindings are there, and for what the protocol does not tell.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use lapin::uri::{AMQPScheme, AMQPUri};
-use msgflo_core::Rates;
+use msgflo_core::{Timestamp, Traffic};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 pub(crate) struct Management {
     bindings: String,
     exchanges: String,
+    queues: String,
     user: String,
     password: String,
 }
@@ -32,7 +33,7 @@ pub(crate) struct Listed {
     pub(crate) destination: String,
 }
 
-/// An exchange. One that no message has come to has no statistics.
+/// An exchange. One that no message has come to of late has no statistics.
 #[derive(Deserialize)]
 struct Exchange {
     name: String,
@@ -42,14 +43,20 @@ struct Exchange {
 
 #[derive(Default, Deserialize)]
 struct MessageStats {
-    #[serde(default)]
-    publish_in_details: Details,
+    publish_in_details: Option<Details>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Details {
-    #[serde(default)]
     rate: f64,
+}
+
+/// A queue. What its next message says of its time is a number (seconds since 1970), or an empty text.
+#[derive(Deserialize)]
+struct Queue {
+    name: String,
+    #[serde(default)]
+    head_message_timestamp: serde_json::Value,
 }
 
 impl Management {
@@ -66,6 +73,7 @@ impl Management {
         Self {
             bindings: format!("{api}/bindings/{vhost}"),
             exchanges: format!("{api}/exchanges/{vhost}?columns=name,message_stats.publish_in_details.rate"),
+            queues: format!("{api}/queues/{vhost}?columns=name,head_message_timestamp"),
             user: uri.authority.userinfo.username.clone(),
             password: uri.authority.userinfo.password.clone(),
         }
@@ -76,15 +84,24 @@ impl Management {
         self.get(&self.bindings).await
     }
 
-    /// Messages a second that come to each exchange. `None`: the API is not there, or does not let us in.
-    pub(crate) async fn rates(&self) -> Option<Rates> {
-        let exchanges: Vec<Exchange> = self.get(&self.exchanges).await?;
-        let named = exchanges.into_iter().filter(|exchange| !exchange.name.is_empty());
-        Some(
-            named
-                .map(|exchange| (exchange.name.into(), exchange.message_stats.publish_in_details.rate))
+    /// What comes to each exchange and waits in each queue; nothing where the API is not there, or does not let us in.
+    pub(crate) async fn traffic(&self) -> Traffic {
+        let (exchanges, queues) =
+            tokio::join!(self.get::<Vec<Exchange>>(&self.exchanges), self.get::<Vec<Queue>>(&self.queues));
+        let rate = |it: Exchange| Some((it.name.into(), it.message_stats.publish_in_details?.rate));
+        let sent = |it: Queue| {
+            let seconds = it.head_message_timestamp.as_u64()?;
+            Some((it.name.into(), Timestamp(seconds.saturating_mul(1000))))
+        };
+        Traffic {
+            rates: exchanges
+                .into_iter()
+                .flatten()
+                .filter(|it| !it.name.is_empty())
+                .filter_map(rate)
                 .collect(),
-        )
+            oldest: queues.into_iter().flatten().filter_map(sent).collect(),
+        }
     }
 
     async fn get<T: DeserializeOwned>(&self, url: &str) -> Option<T> {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use msgflo_core::{
     Announcements, Assurance, Binding, Broker, Carrier, Confirmation, Confirmed, Deliveries, Depth,
-    Destination, Error, JobReports, KnownBinding, Message, QueueName, Rates, discovery, job,
+    Destination, Error, JobReports, KnownBinding, Message, QueueName, Traffic, discovery, job,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
@@ -228,8 +228,8 @@ impl Broker for MqttBroker {
         Err(Error::Unsupported { broker: self.address(), what })
     }
 
-    async fn rates(&self) -> Result<Rates, Error> {
-        Ok(self.router.rates().await)
+    async fn traffic(&self) -> Result<Traffic, Error> {
+        Ok(Traffic { rates: self.router.rates().await, ..Traffic::default() })
     }
 
     async fn send_to_queue(&self, queue: &QueueName, message: Message) -> Result<(), Error> {

@@ -12,13 +12,13 @@ mod meter;
 pub(crate) mod peers;
 mod routes;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use msgflo_core::{Binding, Carrier, Error, QueueName, Rates};
+use msgflo_core::{Binding, Carrier, Error, QueueName};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -184,7 +184,7 @@ impl Router {
     }
 
     /// How many messages a second each source sends.
-    pub(crate) async fn rates(&self) -> Rates {
+    pub(crate) async fn rates(&self) -> BTreeMap<QueueName, f64> {
         let (lines, now) = (self.shared.lines.lock().await, Instant::now());
         lines.running.iter().map(|(source, line)| (source.clone(), line.meter.rate(now))).collect()
     }
