@@ -75,8 +75,7 @@ export async function until(what, look, patience = 30_000) {
 export async function inspect(page, name) {
   await page.getByRole("heading", { level: 1, includeHidden: true }).first().waitFor({ state: "attached" });
   for (const theme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
-    await page.waitForFunction((wanted) => document.documentElement.dataset.theme === wanted, theme, { polling: 100 });
+    await themed(page, theme);
     // Two frames, so that a canvas has drawn.
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     if (pictures) await page.screenshot({ path: join(pictures, `${name}-${theme}.png`) });
@@ -84,6 +83,34 @@ export async function inspect(page, name) {
     assert.deepEqual(found, [], `${name}, ${theme}`);
   }
   await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
+}
+
+/** How often, and for how long, the page is given a theme. */
+const [TRIES, THEMED_MS] = [4, 10_000];
+
+/**
+ * Gives the page a theme. Twice it has been seen not to come within half a minute. A browser tells of such a change when it draws,
+ * and a picture makes it draw; if the theme does not come all the same, the error says what the page was at.
+ */
+async function themed(page, theme) {
+  for (let tried = 1; ; tried++) {
+    await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
+    const isThemed = (wanted) => document.documentElement.dataset.theme === wanted;
+    try {
+      return await page.waitForFunction(isThemed, theme, { polling: 100, timeout: THEMED_MS });
+    } catch (error) {
+      const asked = page.evaluate(() => ({
+        theme: document.documentElement.dataset.theme,
+        isDark: matchMedia("(prefers-color-scheme: dark)").matches,
+        visible: document.visibilityState,
+      }));
+      const patience = new Promise((done) => setTimeout(() => done("it does not answer"), 5000));
+      const state = JSON.stringify(await Promise.race([asked, patience]));
+      console.log(`    the page does not become ${theme}: ${state}`);
+      if (tried === TRIES) throw new Error(`the page does not become ${theme}: ${state}`, { cause: error });
+      await page.screenshot();
+    }
+  }
 }
 
 async function violations(page) {

@@ -12,7 +12,7 @@ export function MessageProperties({ message: { at, properties } }: { message: Se
         <>
           <dt>Sent</dt>
           <dd className="number">
-            {timeOf(sent)} <span className="soft">{seenAfter(at - sent)}</span>
+            {timeOf(sent)} <span className="soft">{seenAfter(sent, at)}</span>
           </dd>
         </>
       )}
@@ -30,9 +30,11 @@ export function MessageProperties({ message: { at, properties } }: { message: Se
   );
 }
 
-/** Two clocks are compared, and the sender's may be ahead of ours. */
-function seenAfter(ms: number): string {
-  return ms < 0 ? "" : `seen ${ms < 10_000 ? `${ms} ms` : `${Math.round(ms / 1000)} s`} later`;
+/** Two clocks are compared, and the sender's may be ahead of ours. Many senders tell whole seconds only. */
+function seenAfter(sent: number, seen: number): string {
+  const ms = seen - sent;
+  if (ms < 0) return "";
+  return ms < 10_000 && sent % 1000 !== 0 ? `seen ${ms} ms later` : `seen about ${Math.round(ms / 1000)} s later`;
 }
 
 /** All headers of a message, folded. */

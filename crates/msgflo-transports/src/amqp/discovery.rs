@@ -19,9 +19,9 @@ use super::session::Session;
 use super::subscription::{self, Origin, RETRY};
 
 /// How many announcements are passed on at a time.
-const PREFETCH: u16 = 100;
+const PREFETCH: u16 = 200;
 /// How long those that come next are gathered, after fewer were passed on: each on its own costs more than all together.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(200);
 /// How many announcements wait in the broker for a coordinator that is busy; each will be repeated anyway.
 const BACKLOG: u32 = 100_000;
 /// How many wait in this process; the others wait in the broker.

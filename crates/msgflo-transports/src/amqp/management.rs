@@ -1,6 +1,7 @@
 //! RabbitMQ's management API, asked whether our bindings are there, and for what the protocol does not tell.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use lapin::uri::{AMQPScheme, AMQPUri};
@@ -24,6 +25,8 @@ pub(crate) struct Management {
     queues: String,
     user: String,
     password: String,
+    /// `None`: it could not be made.
+    client: LazyLock<Option<reqwest::Client>>,
 }
 
 /// A binding as the API lists it: from an exchange, to a queue or an exchange.
@@ -76,6 +79,7 @@ impl Management {
             queues: format!("{api}/queues/{vhost}?columns=name,head_message_timestamp"),
             user: uri.authority.userinfo.username.clone(),
             password: uri.authority.userinfo.password.clone(),
+            client: LazyLock::new(client),
         }
     }
 
@@ -105,11 +109,13 @@ impl Management {
     }
 
     async fn get<T: DeserializeOwned>(&self, url: &str) -> Option<T> {
-        let tls = rustls::ClientConfig::clone(&tls::client_config());
-        let client =
-            reqwest::Client::builder().tls_backend_preconfigured(tls).timeout(DEADLINE).build().ok()?;
-        let request = client.get(url).basic_auth(&self.user, Some(&self.password));
+        let request = self.client.as_ref()?.get(url).basic_auth(&self.user, Some(&self.password));
         let answer = request.send().await.ok()?.error_for_status().ok()?;
         answer.json().await.ok()
     }
+}
+
+fn client() -> Option<reqwest::Client> {
+    let tls = rustls::ClientConfig::clone(&tls::client_config());
+    reqwest::Client::builder().tls_backend_preconfigured(tls).timeout(DEADLINE).build().ok()
 }
