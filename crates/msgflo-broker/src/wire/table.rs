@@ -10,7 +10,7 @@ use thiserror::Error;
 /// How deep tables and arrays may nest.
 pub(crate) const DEPTH_MAX: usize = 32;
 
-/// A table that is cut short, holds an unknown field type or nests too deeply.
+/// A table that is cut short, holds an unknown field type or a name that is not UTF-8, or nests too deeply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("malformed field table")]
 pub(crate) struct Malformed;
@@ -63,10 +63,13 @@ fn skip_value(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     bytes.split_at_checked(1 + size).ok_or(Malformed)
 }
 
-/// Splits a short string (one length byte) from what follows it.
+/// Splits a short string (one length byte) from what follows it. One that is not UTF-8 is malformed: a client that is handed it
+/// ends its connection, and would do so again with the next one.
 pub(crate) fn short_string(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let (&length, rest) = bytes.split_first().ok_or(Malformed)?;
-    rest.split_at_checked(usize::from(length)).ok_or(Malformed)
+    let (text, rest) = rest.split_at_checked(usize::from(length)).ok_or(Malformed)?;
+    str::from_utf8(text).map_err(|_| Malformed)?;
+    Ok((text, rest))
 }
 
 /// Splits a long string (four length bytes) from what follows it; tables have the same form.
@@ -137,6 +140,13 @@ mod tests {
         assert_eq!(check(&nested(DEPTH_MAX)), Ok(()));
         assert_eq!(check(&nested(DEPTH_MAX + 1)), Err(Malformed));
         assert_eq!(check(&nested(20_000)), Err(Malformed));
+    }
+
+    #[test]
+    fn a_name_that_is_not_text_is_malformed() {
+        let named = |name: &[u8]| [&[1], name, &[b't', 1]].concat();
+        assert_eq!(check(&named(b"k")), Ok(()));
+        assert_eq!(check(&named(&[0x93])), Err(Malformed));
     }
 
     #[test]
