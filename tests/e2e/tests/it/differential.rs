@@ -5,6 +5,7 @@
 //! is compared by the suites of foreign clients instead.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use lapin::options::{
     BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, BasicQosOptions,
@@ -18,6 +19,9 @@ use lapin::{
 use msgflo_broker::{Options, Server};
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
+
+/// RabbitMQ puts back what a channel held when it ends, but not before it answers the next channel.
+const RETURNED: Duration = Duration::from_millis(100);
 
 /// Something a client does. Names are one of a few, so that they meet.
 #[derive(Clone, Debug)]
@@ -123,6 +127,9 @@ impl Client {
 
     async fn prepare(&mut self, transactional: bool) {
         self.channel = self.connection.create_channel().await.expect("another channel");
+        if !self.held.is_empty() {
+            tokio::time::sleep(RETURNED).await;
+        }
         self.held.clear();
         self.transactional = transactional;
         if transactional {
