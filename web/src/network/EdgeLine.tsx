@@ -5,7 +5,7 @@ import { Icon } from "../design/Icon";
 import type { FlowEdge } from "./flow";
 
 /** How far apart two ports are, in pixels of the canvas, that a word stands between them without covering their names. */
-const ROOM_FOR_WORDS = 90;
+const ROOM_FOR_WORDS = 72;
 
 /**
  * A connection. Its words are what is not as it should be, else how much flows; what waits stands at the inport. Between nodes
