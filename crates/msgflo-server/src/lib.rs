@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | WebSocket at `/` | the FBP runtime protocol, 0.7 and 0.8, subprotocol `noflo`: see docs/protocol.md |
+//! | WebSocket at `/` | the FBP runtime protocol, 0.7 and 0.8, subprotocol `noflo`, or `msgflo`: see docs/protocol.md |
 //! | `GET /` of a browser | the page: see docs/ui.md |
 //! | `GET /api/status` | the network: nodes, processes, queues, edges; with scaling, the last decision of each role |
 //! | `GET /api/deadletters`, `…/{queue}`, `POST …/{queue}/requeue`, `…/drop` | messages that were refused |
