@@ -16,7 +16,7 @@ pub use network::Network;
 pub use own_rabbitmq::OwnRabbitMq;
 pub use peers::Peers;
 pub use programs::Programs;
-pub use rabbitmq::{provide_tls, virtual_host};
+pub use rabbitmq::{provide_tls, remove_virtual_host, virtual_host};
 
 /// What the test runner tells in the environment.
 fn told(variable: &str) -> String {

@@ -323,7 +323,8 @@ async fn compare(operations: &[Operation]) -> Result<(), TestCaseError> {
     let options = Options { listen: ([127, 0, 0, 1], 0).into(), ..Options::default() };
     let broker = Server::start(options).await.expect("the embedded broker starts");
     let mut ours = Client::open(&broker.url()).await;
-    let mut theirs = Client::open(&e2e::virtual_host().await).await;
+    let virtual_host = e2e::virtual_host().await;
+    let mut theirs = Client::open(&virtual_host).await;
     for (number, operation) in operations.iter().enumerate() {
         let (own, other) = (ours.run(operation, number).await, theirs.run(operation, number).await);
         prop_assert_eq!(own, other, "operation {}, {:?}: ours, and RabbitMQ's", number, operation);
@@ -331,6 +332,7 @@ async fn compare(operations: &[Operation]) -> Result<(), TestCaseError> {
     prop_assert_eq!(ours.rest().await, theirs.rest().await, "what is left: ours, and RabbitMQ's");
     // Refused while one of its channels is still closing; then it ends when it is dropped.
     _ = theirs.connection.close(200, "".into()).await;
+    e2e::remove_virtual_host(&virtual_host).await;
     broker.shutdown().await;
     Ok(())
 }
