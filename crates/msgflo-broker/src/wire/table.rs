@@ -22,7 +22,9 @@ pub(crate) fn check(entries: &[u8]) -> Result<(), Malformed> {
 
 fn check_table(mut bytes: &[u8], depth: usize) -> Result<(), Malformed> {
     while !bytes.is_empty() {
-        let (_, rest) = short_string(bytes)?;
+        let (name, rest) = short_string(bytes)?;
+        // A client that is handed such a name ends its connection, and would do so again with the next message.
+        str::from_utf8(name).map_err(|_| Malformed)?;
         bytes = check_value(rest, depth)?;
     }
     Ok(())
@@ -63,13 +65,10 @@ fn skip_value(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     bytes.split_at_checked(1 + size).ok_or(Malformed)
 }
 
-/// Splits a short string (one length byte) from what follows it. One that is not UTF-8 is malformed: a client that is handed it
-/// ends its connection, and would do so again with the next one.
+/// Splits a short string (one length byte) from what follows it.
 pub(crate) fn short_string(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let (&length, rest) = bytes.split_first().ok_or(Malformed)?;
-    let (text, rest) = rest.split_at_checked(usize::from(length)).ok_or(Malformed)?;
-    str::from_utf8(text).map_err(|_| Malformed)?;
-    Ok((text, rest))
+    rest.split_at_checked(usize::from(length)).ok_or(Malformed)
 }
 
 /// Splits a long string (four length bytes) from what follows it; tables have the same form.
