@@ -153,9 +153,8 @@ async fn connect_to(
     options: BrokerOptions,
 ) -> Result<Connected, Stop> {
     if url.scheme() == embedded::SCHEME {
-        let options_of_broker =
-            msgflo_broker::Options { management_beside: true, ..embedded::options(&url)? };
-        let embedded = embedded::start(options_of_broker).await?;
+        let own = msgflo_broker::Options { management_beside: true, ..embedded::options(&url)? };
+        let embedded = embedded::start(own).await?;
         // Bindings that outlive the broker must be known as ours the next time.
         let ledger = embedded.data().map(|_| ledger(state, &url));
         let url: BrokerUrl = embedded.url_with_credentials().parse()?;

@@ -8,13 +8,16 @@ use guv_model::{
     Config, Environment, Observation, QueueSample, RoleConfig, RoleState, Timestamp, WorkerCount,
 };
 
-/// How many estimates a role keeps, as guv has it by default.
-const WINDOW: usize = 4;
 const DAY: u64 = 86_400;
 
-fn role(policy: &str) -> RoleConfig {
-    let text = format!("a: {{processing: 10, deadline: 60, boot: 50, policy: {policy}, maximum: 100}}");
-    Config::parse(&text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0)
+/// A role, and how many estimates are kept of it.
+fn role(policy: &str, every: u64) -> (RoleConfig, usize) {
+    let text = format!(
+        "'*': {{pollinterval: {every}}}\na: {{processing: 10, deadline: 60, boot: 50, policy: {policy}, maximum: 100}}"
+    );
+    let mut config = Config::parse(&text, &Environment::default(), &[]).strict().expect("it is valid");
+    let window = config.window();
+    (config.roles.remove(0), window)
 }
 
 /// A day with a quiet night and a noisy noon, the same each time.
@@ -39,8 +42,8 @@ fn seen(second: u64) -> Observation {
 }
 
 /// What is remembered of a day, looked at every so many seconds.
-fn watched(role: &RoleConfig, every: u64) -> RoleState {
-    let mut state = RoleState::new(WINDOW);
+fn watched(role: &RoleConfig, window: usize, every: u64) -> RoleState {
+    let mut state = RoleState::new(window);
     for second in (0..DAY).step_by(usize::try_from(every).expect("it is small")) {
         state.step(role, &seen(second), at(second));
     }
@@ -53,8 +56,8 @@ fn at(second: u64) -> Timestamp {
 
 fn decide(criterion: &mut Criterion) {
     for (policy, every) in [("deadline", 30), ("deadline", 1), ("proportional", 30)] {
-        let role = role(policy);
-        let (state, next) = (watched(&role, every), seen(DAY));
+        let (role, window) = role(policy, every);
+        let (state, next) = (watched(&role, window, every), seen(DAY));
         criterion.bench_function(&format!("{policy}, a day of looks every {every} s"), |bencher| {
             let step = |mut state: RoleState| state.step(&role, black_box(&next), at(DAY));
             bencher.iter_batched(|| state.clone(), step, BatchSize::SmallInput);

@@ -226,11 +226,12 @@ impl Handle {
         });
         let asked = places.collect::<Vec<_>>().into_iter().map(|(node, port, queue)| async move {
             let asked = tokio::time::timeout(DEPTH_DEADLINE, self.broker.depth(&queue)).await;
-            (node, QueueStatus { port, queue, depth: asked.ok().and_then(Result::ok), oldest_seconds: None })
+            (node, port, queue, asked.ok().and_then(Result::ok))
         });
         let mut answers = stream::iter(asked).buffered(DEPTHS);
-        while let Some((node, queue)) = answers.next().await {
-            status.nodes[node].queues.push(queue.with_oldest(&traffic, now));
+        while let Some((node, port, queue, depth)) = answers.next().await {
+            let sent = traffic.oldest.get(&queue).copied();
+            status.nodes[node].queues.push(QueueStatus::new(port, queue, depth, sent, now));
         }
         Ok(status)
     }

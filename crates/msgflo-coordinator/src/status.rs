@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use msgflo_core::{ComponentName, Depth, Port, PortName, QueueName, Role, Timestamp, Traffic};
+use msgflo_core::{ComponentName, Depth, Port, PortName, QueueName, Role, Timestamp};
 use serde::{Serialize, Serializer};
 
 use crate::desired::PortRef;
@@ -126,11 +126,18 @@ pub struct QueueStatus {
 }
 
 impl QueueStatus {
-    /// With what the broker says of the message that is next. It says so some seconds late, so that nothing may wait by now.
-    pub(crate) fn with_oldest(self, traffic: &Traffic, now: Timestamp) -> Self {
-        let waits = self.depth.as_ref().is_some_and(|depth| depth.ready > 0);
-        let sent = traffic.oldest.get(&self.queue).filter(|_| waits);
-        Self { oldest_seconds: sent.map(|sent| sent.elapsed_at(now).as_secs()), ..self }
+    /// `sent` is when the broker says that the next message was sent. It says so some seconds late, so that nothing may wait by
+    /// now.
+    pub(crate) fn new(
+        port: PortName,
+        queue: QueueName,
+        depth: Option<Depth>,
+        sent: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
+        let waits = depth.as_ref().is_some_and(|depth| depth.ready > 0);
+        let oldest_seconds = sent.filter(|_| waits).map(|sent| sent.elapsed_at(now).as_secs());
+        Self { port, queue, depth, oldest_seconds }
     }
 }
 
@@ -184,6 +191,16 @@ fn as_optional_text<S: Serializer>(port: &Option<PortRef>, serializer: S) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_longer_waits_has_no_age() {
+        let age = |ready: Option<u64>| {
+            let depth = ready.map(|ready| Depth { ready, unacknowledged: None, consumers: 0 });
+            let (sent, now) = (Some(Timestamp(1000)), Timestamp(6500));
+            QueueStatus::new("IN".into(), "a.IN".into(), depth, sent, now).oldest_seconds
+        };
+        assert_eq!([age(Some(2)), age(Some(0)), age(None)], [Some(5), None, None]);
+    }
 
     #[test]
     fn rates_have_two_digits() {

@@ -109,7 +109,7 @@ async fn serve(socket: WebSocket, grant: Grant, door: Arc<Door>) {
     let id = ClientId(door.next.fetch_add(1, Ordering::Relaxed));
     let (outbox, texts) = mpsc::channel(OUTBOX);
     let wants_details = socket.protocol().is_some_and(|protocol| protocol == DETAILED);
-    if door.hub.send(Incoming::Joined(id, outbox, grant, wants_details)).await.is_err() {
+    if door.hub.send(Incoming::Joined { id, outbox, grant, wants_details }).await.is_err() {
         return;
     }
     door.present.fetch_add(1, Ordering::Relaxed);

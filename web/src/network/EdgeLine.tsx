@@ -28,7 +28,7 @@ export const EdgeLine = memo(function EdgeLine(props: EdgeProps<FlowEdge>) {
       {(isNews || (rate > 0 && hasRoom)) && !data?.isFaded && (
         <EdgeLabelRenderer>
           <div
-            className={`network-edge-label ${isNews ? state : ""} ${hasRoom ? "" : "short"}`}
+            className={["network-edge-label", isNews && state, !hasRoom && "short"].filter(Boolean).join(" ")}
             style={{ transform: `translate(-50%, -50%) translate(${x}px, ${y}px)` }}
             title={isNews ? data?.reason : `${rate} messages a second`}
           >

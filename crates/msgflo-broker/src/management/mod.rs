@@ -56,19 +56,25 @@ type Context = State<Arc<Management>>;
 impl Management {
     /// For somebody who asks.
     fn rates(&self) -> MutexGuard<'_, Rates> {
-        // Nothing in there can panic half-way.
-        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rates = self.locked_rates();
         rates.ask(Instant::now());
         rates
     }
 
+    fn locked_rates(&self) -> MutexGuard<'_, Rates> {
+        // Nothing in there can panic half-way.
+        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the counters while somebody wants to know, and else forgets them.
     fn observe(&self) {
-        let rates = || self.rates.lock().unwrap_or_else(PoisonError::into_inner);
-        if rates().are_wanted(Instant::now()) {
-            let (queues, exchanges, now) =
-                self.shared.with(|broker, now| (broker.queue_infos(), broker.survey_exchanges(None), now));
-            rates().observe(&queues, &exchanges, now);
+        if !self.locked_rates().are_wanted(Instant::now()) {
+            *self.locked_rates() = Rates::default();
+            return;
         }
+        let (queues, exchanges, now) =
+            self.shared.with(|broker, now| (broker.queue_infos(), broker.survey_exchanges(None), now));
+        self.locked_rates().observe(&queues, &exchanges, now);
     }
 }
 

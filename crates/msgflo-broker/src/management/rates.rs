@@ -38,13 +38,9 @@ impl Rates {
         self.asked = Some(now);
     }
 
-    /// Whether somebody has asked of late. Else everything is forgotten.
-    pub(super) fn are_wanted(&mut self, now: Instant) -> bool {
-        let are_wanted = self.asked.is_some_and(|asked| now.duration_since(asked) < INTEREST);
-        if !are_wanted {
-            *self = Self::default();
-        }
-        are_wanted
+    /// Whether somebody has asked of late.
+    pub(super) fn are_wanted(&self, now: Instant) -> bool {
+        self.asked.is_some_and(|asked| now.duration_since(asked) < INTEREST)
     }
 
     /// Takes note of all queues and exchanges there are; others are forgotten.

@@ -47,8 +47,8 @@ const MAX_WATCHED: usize = 1000;
 
 /// What connections tell the hub.
 pub(crate) enum Incoming {
-    /// There is a new client; texts for it go to the sender.
-    Joined(ClientId, mpsc::Sender<Utf8Bytes>, Grant, bool),
+    /// There is a new client; texts for it go to the outbox.
+    Joined { id: ClientId, outbox: mpsc::Sender<Utf8Bytes>, grant: Grant, wants_details: bool },
     /// A client has sent something.
     Said(ClientId, Box<Result<Request, Fault>>),
     /// A client has gone.
@@ -192,7 +192,7 @@ impl Hub {
 
     async fn take(&mut self, incoming: Incoming) {
         match incoming {
-            Incoming::Joined(id, outbox, grant, wants_details) => {
+            Incoming::Joined { id, outbox, grant, wants_details } => {
                 self.clients.insert(id, Client::new(outbox, grant, wants_details, Instant::now()));
                 self.stale.places = true;
             }
