@@ -25,16 +25,18 @@ export async function open() {
   return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", "--font-render-hinting=none"] });
 }
 
-/** A window of its own, as another person has it. What goes wrong in it is kept in `page.wrong`. */
+/** A window of its own, as another person has it. What goes wrong in it is kept in `page.wrong`, but for `page.expected`. */
 export async function visit(browser, url, { theme = "light", size = SIZE } = {}) {
   const context = await browser.newContext({ viewport: size, colorScheme: theme, reducedMotion: "reduce" });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
+  pages.push(page);
   page.wrong = [];
   page.on("pageerror", (error) => page.wrong.push(`an error: ${error.message}`));
   page.on("console", (message) => {
     // That a secret is wrong, or something is not there, is an answer like any other.
-    if (message.type() === "error" && !/status of (401|403|404|409)/.test(message.text())) page.wrong.push(message.text());
+    const isAnswer = /status of (401|403|404|409)/.test(message.text()) || page.expected?.test(message.text());
+    if (message.type() === "error" && !isAnswer) page.wrong.push(message.text());
   });
   page.on("request", (request) => {
     const { protocol, host } = new URL(request.url());
@@ -45,7 +47,17 @@ export async function visit(browser, url, { theme = "light", size = SIZE } = {})
   return page;
 }
 
+const pages = [];
 let failures = 0;
+
+/** What each page shows, for whoever asks why a step failed. */
+async function tellPages() {
+  for (const page of pages.filter((page) => !page.isClosed())) {
+    const patience = new Promise((done) => setTimeout(() => done("it does not answer"), 5000));
+    const text = await Promise.race([page.evaluate(() => document.body.innerText.slice(0, 500)), patience]).catch(String);
+    console.error(`    ${page.url()} shows: ${JSON.stringify(text)}; wrong: ${JSON.stringify(page.wrong)}`);
+  }
+}
 
 /** Runs a step and says how it ended; a step that fails ends the run. */
 export async function step(name, run) {
@@ -56,6 +68,7 @@ export async function step(name, run) {
   } catch (error) {
     failures += 1;
     console.error(`FAILED  ${name}\n${error.stack}`);
+    await tellPages();
     throw error;
   }
 }
@@ -75,7 +88,8 @@ export async function until(what, look, patience = 30_000) {
 export async function inspect(page, name) {
   await page.getByRole("heading", { level: 1, includeHidden: true }).first().waitFor({ state: "attached" });
   for (const theme of ["light", "dark"]) {
-    await themed(page, theme);
+    await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
+    await page.waitForFunction((wanted) => document.documentElement.dataset.theme === wanted, theme, { polling: 100 });
     // Two frames, so that a canvas has drawn.
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
     if (pictures) await page.screenshot({ path: join(pictures, `${name}-${theme}.png`) });
@@ -83,34 +97,6 @@ export async function inspect(page, name) {
     assert.deepEqual(found, [], `${name}, ${theme}`);
   }
   await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
-}
-
-/** How often, and for how long, the page is given a theme. */
-const [TRIES, THEMED_MS] = [4, 10_000];
-
-/**
- * Gives the page a theme. Twice it has been seen not to come within half a minute. A browser tells of such a change when it draws,
- * and a picture makes it draw; if the theme does not come all the same, the error says what the page was at.
- */
-async function themed(page, theme) {
-  for (let tried = 1; ; tried++) {
-    await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
-    const isThemed = (wanted) => document.documentElement.dataset.theme === wanted;
-    try {
-      return await page.waitForFunction(isThemed, theme, { polling: 100, timeout: THEMED_MS });
-    } catch (error) {
-      const asked = page.evaluate(() => ({
-        theme: document.documentElement.dataset.theme,
-        isDark: matchMedia("(prefers-color-scheme: dark)").matches,
-        visible: document.visibilityState,
-      }));
-      const patience = new Promise((done) => setTimeout(() => done("it does not answer"), 5000));
-      const state = JSON.stringify(await Promise.race([asked, patience]));
-      console.log(`    the page does not become ${theme}: ${state}`);
-      if (tried === TRIES) throw new Error(`the page does not become ${theme}: ${state}`, { cause: error });
-      await page.screenshot();
-    }
-  }
 }
 
 async function violations(page) {

@@ -36,8 +36,13 @@ async function probe(path: string): Promise<"there" | "absent" | "locked"> {
   }
 }
 
-/** Asks the server what it is. */
+/** How long after a failure the server is asked again, in milliseconds. */
+const RETRY_MS = 3000;
+let retry: ReturnType<typeof setTimeout> | undefined;
+
+/** Asks the server what it is, and again for as long as it cannot be reached. */
 export async function connect() {
+  clearTimeout(retry);
   try {
     const [network, scaling] = await Promise.all([probe("api/status"), probe("v1/apps")]);
     if (network === "locked" || (scaling === "locked" && network === "absent")) {
@@ -56,6 +61,8 @@ export async function connect() {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     useSession.setState({ session: { state: "unreachable", reason } });
+    clearTimeout(retry);
+    retry = setTimeout(() => void connect(), RETRY_MS);
   }
 }
 

@@ -6,12 +6,14 @@ export type Theme = "light" | "dark";
 
 const KEY = "msgflo.theme";
 const system = window.matchMedia("(prefers-color-scheme: dark)");
+// Kept, and not asked for anew: Chromium does not tell of a change that somebody has seen by asking before it could.
+let prefersDark = system.matches;
 const listeners = new Set<() => void>();
 
 export function currentTheme(): Theme {
   const chosen = localStorage.getItem(KEY);
   if (chosen === "light" || chosen === "dark") return chosen;
-  return system.matches ? "dark" : "light";
+  return prefersDark ? "dark" : "light";
 }
 
 function apply() {
@@ -21,7 +23,10 @@ function apply() {
 
 export function startTheme() {
   apply();
-  system.addEventListener("change", apply);
+  system.addEventListener("change", ({ matches }) => {
+    prefersDark = matches;
+    apply();
+  });
 }
 
 export function toggleTheme() {

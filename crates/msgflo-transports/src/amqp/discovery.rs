@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use msgflo_core::discovery::{self, Announcement};
-use msgflo_core::{Announcements, Deliveries, Delivery, Error, QueueName};
+use msgflo_core::{Announcements, Deliveries, Delivery, Error, Message, QueueName};
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Declaration;
@@ -18,10 +19,15 @@ use super::link::Link;
 use super::session::Session;
 use super::subscription::{self, Origin, RETRY};
 
-/// How many announcements are passed on at a time.
-const PREFETCH: u16 = 200;
-/// How long those that come next are gathered, after fewer were passed on: each on its own costs more than all together.
+/// How many announcements are passed on at a time. More wait in the broker, and then come together: each that comes on its own
+/// costs more than all of these.
+const AT_ONCE: u16 = 32;
+/// How long the next ones wait, after fewer had.
 const GATHER: Duration = Duration::from_millis(200);
+/// How many that were passed on come at a time.
+const PREFETCH: u16 = 200;
+/// How long what comes together takes to come.
+const TOGETHER: Duration = Duration::from_millis(2);
 /// How many announcements wait in the broker for a coordinator that is busy; each will be repeated anyway.
 const BACKLOG: u32 = 100_000;
 /// How many wait in this process; the others wait in the broker.
@@ -54,7 +60,7 @@ impl Watch {
         // Ours first, so that nothing which waits in `fbp` is passed by us.
         let own = subscription::subscribe_on(link, session, &own, PREFETCH).await?;
         let unpassed = Origin::Queue(discovery::QUEUE.into());
-        let unpassed = subscription::subscribe_on(link, session, &unpassed, PREFETCH).await?;
+        let unpassed = subscription::subscribe_on(link, session, &unpassed, AT_ONCE).await?;
         Ok(Self { own, unpassed })
     }
 }
@@ -63,8 +69,8 @@ impl Watch {
 async fn watch_always(link: Link, first: Watch, heard: mpsc::Sender<Heard>) {
     let mut next = Some(first);
     while let Some(Watch { own, unpassed }) = next {
-        let hearing = own.for_each(|delivery| hear(&heard, delivery));
-        let passing = unpassed.ready_chunks(PREFETCH.into()).for_each(|batch| pass_on_all(&link, batch));
+        let hearing = hear_all(&heard, own);
+        let passing = pass_on_all(&link, unpassed);
         tokio::select! {
             () = heard.closed() => return,
             () = hearing => {}
@@ -74,32 +80,69 @@ async fn watch_always(link: Link, first: Watch, heard: mpsc::Sender<Heard>) {
     }
 }
 
-async fn hear(heard: &mpsc::Sender<Heard>, delivery: Delivery) {
-    let announcement = discovery::decode(&delivery.message.payload);
-    // Without a listener the watch ends, and the message with it.
-    if heard.send(announcement).await.is_ok() {
-        delivery.ack();
+/// Takes what has come together: at least one, at most `most`. Empty: nothing will come any more.
+async fn together(deliveries: &mut Deliveries, most: u16) -> Vec<Delivery> {
+    let mut batch: Vec<Delivery> = deliveries.next().await.into_iter().collect();
+    let mut known = 0;
+    while known < batch.len() && batch.len() < most.into() {
+        known = batch.len();
+        // Whoever waited for the next one would be woken for each.
+        sleep(TOGETHER).await;
+        let left = usize::from(most) - known;
+        batch.extend(std::iter::from_fn(|| deliveries.next().now_or_never().flatten()).take(left));
+    }
+    batch
+}
+
+async fn hear_all(heard: &mpsc::Sender<Heard>, mut own: Deliveries) {
+    loop {
+        let batch = together(&mut own, PREFETCH).await;
+        if batch.is_empty() {
+            return;
+        }
+        for delivery in batch {
+            let announcement = discovery::decode(&delivery.message.payload);
+            // Without a listener the watch ends, and the message with it.
+            if heard.send(announcement).await.is_ok() {
+                delivery.ack();
+            }
+        }
     }
 }
 
-async fn pass_on_all(link: &Link, batch: Vec<Delivery>) {
-    let is_full = batch.len() == usize::from(PREFETCH);
-    join_all(batch.into_iter().map(|delivery| pass_on(link, delivery))).await;
-    if !is_full {
-        tokio::time::sleep(GATHER).await;
+async fn pass_on_all(link: &Link, mut unpassed: Deliveries) {
+    loop {
+        let batch = together(&mut unpassed, AT_ONCE).await;
+        if batch.is_empty() {
+            return;
+        }
+        if pass_on(link, batch).await < AT_ONCE.into() {
+            sleep(GATHER).await;
+        }
     }
 }
 
-async fn pass_on(link: &Link, delivery: Delivery) {
-    let exchange = QueueName::from(discovery::EXCHANGE);
-    let passed = async {
-        let session = link.session("passing an announcement on").await?;
-        session.publish(&exchange, &QueueName::from(""), &delivery.message, false).await
-    };
-    match passed.await {
-        Ok(()) => delivery.ack(),
-        Err(error) => tracing::warn!(%error, "an announcement could not be passed on and waits"),
+/// Returns how many the broker has taken.
+async fn pass_on(link: &Link, batch: Vec<Delivery>) -> usize {
+    // At the same time: the client sends together what it is given together.
+    let results = join_all(batch.iter().map(|delivery| publish(link, &delivery.message))).await;
+    let mut passed = 0;
+    for (delivery, result) in batch.into_iter().zip(results) {
+        match result {
+            Ok(()) => {
+                delivery.ack();
+                passed += 1;
+            }
+            // What is dropped goes back to its queue.
+            Err(error) => tracing::warn!(%error, "an announcement could not be passed on and waits"),
+        }
     }
+    passed
+}
+
+async fn publish(link: &Link, message: &Message) -> Result<(), Error> {
+    let session = link.session("passing an announcement on").await?;
+    session.publish(&QueueName::from(discovery::EXCHANGE), &QueueName::from(""), message, false).await
 }
 
 /// The watch of the next session. `None`: there will be none.
@@ -108,7 +151,7 @@ async fn open_again(link: &Link) -> Option<Watch> {
         let session = link.next_session().await?;
         match Watch::open(link, &session).await {
             Ok(watch) => return Some(watch),
-            Err(error) if error.is_transient() => tokio::time::sleep(RETRY).await,
+            Err(error) if error.is_transient() => sleep(RETRY).await,
             Err(error) => {
                 tracing::error!(%error, "discovery cannot be watched any more");
                 return None;
