@@ -206,10 +206,21 @@ fn spread(workload: &Workload) -> Service {
     Service { mean, variation: variance.sqrt() / mean }
 }
 
+impl Cell {
+    /// What a clairvoyant who may be late with this share of the jobs pays, as a part of what all in time cost: at the first run.
+    pub(crate) fn bound_with_late(&self, late: f64) -> Option<f64> {
+        let run = self.runs.first()?;
+        Some(clairvoyant(self.deadline, self.from).integer_bound_with_late(&run.workload, late) / run.bound)
+    }
+}
+
+fn clairvoyant(deadline: f64, from: f64) -> Clairvoyant {
+    Clairvoyant { deadline, concurrency: 1, start: START, from }
+}
+
 impl Run {
     fn bounded(name: String, workload: Workload, deadline: f64, from: f64, seed: u64) -> Self {
-        let clairvoyant = Clairvoyant { deadline, concurrency: 1, start: START, from };
-        let bound = clairvoyant.integer_bound(&workload);
+        let bound = clairvoyant(deadline, from).integer_bound(&workload);
         Self { name, seed, workload, bound }
     }
 

@@ -96,8 +96,9 @@ fn tried(scenario: &Scenario, traces: &Traces) -> Result<Table> {
         line.name.push_str(", chosen on other days");
         lines.push(line);
     }
+    let promise = cell.bound_with_late(1.0 - PROMISE);
     let runs = cell.runs.into_iter().map(|run| run.name).collect();
-    Ok(Table { scenario: scenario.name(), runs, lines })
+    Ok(Table { scenario: scenario.name(), runs, promise, lines })
 }
 
 /// The setting that keeps the promise on other days, looked at every 30 s, for the least money; if none does, the one that comes nearest.

@@ -25,6 +25,9 @@ pub(crate) struct Table {
     pub(crate) scenario: String,
     /// Where each run is from.
     pub(crate) runs: Vec<String>,
+    /// What must be paid at least to be in time as often as promised, as a part of what all in time cost.
+    #[serde(default)]
+    pub(crate) promise: Option<f64>,
     pub(crate) lines: Vec<Line>,
 }
 
@@ -126,6 +129,12 @@ impl fmt::Display for Table {
                 100.0 * mean(&line.used),
                 line.operations / line.hours,
                 line.killed
+            )?;
+        }
+        if let Some(promise) = self.promise {
+            writeln!(
+                f,
+                "\nTo keep the promise only, {promise:.3} of the bound must be paid at least (first run)."
             )?;
         }
         self.each_run(f)

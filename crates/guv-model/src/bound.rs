@@ -22,6 +22,8 @@ pub struct Clairvoyant {
 const BIN: f64 = 5.0;
 /// So many units of cost are a second.
 const UNITS: u32 = 4;
+/// The highest price of a second of work that is not done, in units.
+const DEAREST: u32 = 1 << 12;
 /// No way.
 const NEVER: u32 = u32::MAX / 2;
 
@@ -33,7 +35,39 @@ impl Clairvoyant {
     /// in each bin, workers are added at the price of a start each or taken away for nothing, then min(arrived, P + bin·c·N)
     /// is done, which must be at least what is due.
     pub fn integer_bound(&self, workload: &Workload) -> f64 {
+        Bins::of(workload, self).map_or(0.0, |bins| self.least_cost(&bins, None))
+    }
+
+    /// The same where a share of the jobs may be `late`, such as 0.01. Only this bounds policies that are not always in time.
+    ///
+    /// Work that is due and not done is lifted to what is due, at a price μ for each second, and what the ⌊late·n⌋ largest jobs would cost
+    /// at that price is taken off again: max over μ of F(μ) − μ·L. Each μ gives a bound, and one close to the best is found.
+    pub fn integer_bound_with_late(&self, workload: &Workload, late: f64) -> f64 {
         let Some(bins) = Bins::of(workload, self) else { return 0.0 };
+        let first = workload.arrivals.partition_point(|&arrival| arrival < self.from);
+        let mut services = workload.services[first..].to_vec();
+        services.sort_by(|one, other| other.total_cmp(one));
+        // A share that was counted gives the count again.
+        let count = (late * services.len() as f64 + 1e-6) as usize;
+        let forgiven = services[..count].iter().fold(0.0, |sum, service| sum + service);
+        let bound =
+            |price| self.least_cost(&bins, Some(price)) - f64::from(price) / f64::from(UNITS) * forgiven;
+        // It is concave in the price: doubled until it falls, then looked at once more on both sides.
+        let (mut best, mut at) = (0.0, 1);
+        let mut price = 1;
+        while price <= DEAREST {
+            let here = bound(price);
+            if here < best {
+                break;
+            }
+            (best, at) = (here, price);
+            price *= 2;
+        }
+        [at * 3 / 4, at * 3 / 2].into_iter().map(bound).fold(best, f64::max)
+    }
+
+    /// The dynamic program. With a `price`, in units a second, work that is due may be left undone for it.
+    fn least_cost(&self, bins: &Bins, price: Option<u32>) -> f64 {
         let start = ((self.start - 2.0 * BIN).max(0.0) * f64::from(UNITS)) as u32;
         let speed = (BIN * f64::from(self.concurrency)) as usize;
         let most = bins.most_workers(speed);
@@ -72,7 +106,7 @@ impl Clairvoyant {
                 to[..now_filled].fill(NEVER);
                 let paid = workers as u32 * (BIN as u32) * UNITS;
                 let shift = done + workers * speed;
-                // Those that would do less than is due are out; those that could do more than has arrived do just that.
+                // Those that would do less than is due pay for it or are out; those that could do more than has arrived do just that.
                 let first = due.saturating_sub(shift).min(filled);
                 let full = (arrived.saturating_sub(shift)).min(filled).max(first);
                 if full > first {
@@ -84,6 +118,11 @@ impl Clairvoyant {
                 }
                 if let Some(&least) = from[full..filled].iter().min() {
                     to[now_filled - 1] = to[now_filled - 1].min(least + paid);
+                }
+                if let Some(price) = price {
+                    let lifted = from[..first].iter().zip(shift..);
+                    let least = lifted.map(|(&from, done)| from + paid + price * (due - done) as u32).min();
+                    to[0] = to[0].min(least.unwrap_or(NEVER));
                 }
                 to[..now_filled].iter_mut().for_each(|cost| *cost = (*cost).min(NEVER));
             }

@@ -118,7 +118,7 @@ proptest! {
     /// No policy pays less than the bound while it is in time.
     #[test]
     fn the_bound_is_below_what_keeps_every_deadline(rate in 0.05..1.0f64, workers in 1..12u32, seed: u64) {
-        let workload = Workload::poisson(3600.0, rate, |_| rate, Service { mean: 10.0, variation: 0.5 }, seed);
+        let workload = Workload::poisson(900.0, rate, |_| rate, Service { mean: 10.0, variation: 0.5 }, seed);
         let outcome = simulate(&workload, &Platform::default(), &Watch::default(), &mut Constant, workers, seed);
         let score = outcome.score(&workload, 60.0, 0.0);
         let clairvoyant = Clairvoyant { deadline: 60.0, concurrency: 1, start: 55.0, from: 0.0 };
@@ -126,7 +126,11 @@ proptest! {
         if score.hits == score.jobs {
             prop_assert!(bound <= score.paid + 1e-6, "{bound} is above {}", score.paid);
         }
-        prop_assert!(bound <= f64::from(workers) * 3600.0 || score.hits < score.jobs);
+        prop_assert!(bound <= f64::from(workers) * 900.0 || score.hits < score.jobs);
+        let late = (score.jobs - score.hits) as f64 / score.jobs.max(1) as f64;
+        let with_late = clairvoyant.integer_bound_with_late(&workload, late);
+        prop_assert!(with_late <= score.paid + 1e-6, "{with_late} is above {}, {late} late", score.paid);
+        prop_assert!(with_late <= bound, "{with_late} is above {bound}");
     }
 }
 
@@ -137,6 +141,16 @@ fn the_bound_of_a_single_burst_is_its_work() {
     let clairvoyant = Clairvoyant { deadline: 20.0, concurrency: 1, start: 55.0, from: 0.0 };
     assert_eq!(clairvoyant.integer_bound(&workload), 10.0);
     assert_eq!(clairvoyant.work(&workload), 10.0);
+}
+
+/// With one of four jobs forgiven, the work of the others is left; with none it is the strict bound.
+#[test]
+fn the_bound_where_some_may_be_late_is_the_work_of_the_others() {
+    let workload = Workload { arrivals: vec![0.0; 4], services: vec![2.5; 4], length: 60.0 };
+    let clairvoyant = Clairvoyant { deadline: 20.0, concurrency: 1, start: 55.0, from: 0.0 };
+    assert_eq!(clairvoyant.integer_bound_with_late(&workload, 0.25), 7.5);
+    assert_eq!(clairvoyant.integer_bound_with_late(&workload, 0.0), 10.0);
+    assert_eq!(clairvoyant.integer_bound_with_late(&workload, 1.0), 0.0);
 }
 
 #[test]
