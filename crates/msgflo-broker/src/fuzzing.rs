@@ -9,7 +9,7 @@ use amq_protocol::types::FieldTable;
 
 use crate::broker::{Broker, Command, ConnectionId, DEFAULT_VHOST, Memory, Name, Peer, Setup, Time};
 use crate::wire::assemble::Assembler;
-use crate::wire::decode::{self, FRAME_END, FRAME_MAX};
+use crate::wire::decode::{self, FRAME_END, FRAME_MAX, TYPE_HEADER};
 use crate::wire::encode;
 
 /// The queue that is there at the beginning.
@@ -172,8 +172,14 @@ impl Session {
             }
         }
         let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            rest = parse_frame(rest).expect("what the broker sends can be parsed").0;
+        while let Some(kind) = rest.first() {
+            rest = if *kind == TYPE_HEADER {
+                // Properties that their sender made of bytes are passed on as they are, which the library's parser does not take.
+                let header = decode::frame(rest, FRAME_MAX).expect("what the broker sends can be parsed");
+                &rest[header.expect("frames are whole").1..]
+            } else {
+                parse_frame(rest).expect("what the broker sends can be parsed").0
+            };
         }
         for queue in self.broker.queue_infos() {
             let left = queue.acknowledged + queue.dropped + queue.ready + queue.unacknowledged;

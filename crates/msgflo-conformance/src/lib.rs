@@ -8,7 +8,7 @@
 //! - [`amqp_suite!`](crate::amqp_suite) besides, for those that speak AMQP 0-9-1: the layout in the broker, and participants that do
 //!   as they like, played by a plain client.
 //!
-//! ```ignore
+//! ```text
 //! async fn bed() -> Bed { Bed::new(MyTransport, url_of_an_empty_broker().await) }
 //! msgflo_conformance::suite!(bed);
 //! ```

@@ -179,11 +179,16 @@ impl Broker {
             }
             (AMQPMethod::Commit(_), Mode::Transaction(transaction)) => {
                 let Transaction { publishes, verdicts } = std::mem::take(transaction);
+                let mut taken = true;
                 for pending in publishes {
-                    self.accept(at, vhost, &pending.message, pending.mandatory);
+                    taken &= self.accept(at, vhost, &pending.message, pending.mandatory);
                 }
                 for (_, unacked, verdict) in verdicts {
                     self.apply(at, vec![unacked], verdict);
+                }
+                if !taken {
+                    // The rest is done all the same: a full queue refuses its message and no other.
+                    return Err(Exception::precondition_failed("partial tx completion"));
                 }
                 AMQPMethod::CommitOk(tx::CommitOk {})
             }

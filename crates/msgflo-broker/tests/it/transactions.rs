@@ -2,7 +2,9 @@
 
 use lapin::options::BasicAckOptions;
 
-use crate::support::{broker, channel, code, confirm_select, declare, drain, get, publish, until};
+use crate::support::{
+    arguments, broker, channel, code, confirm_select, declare, declare_with, drain, get, publish, text, until,
+};
 
 #[tokio::test]
 async fn publishes_wait_for_the_commit() {
@@ -35,6 +37,21 @@ async fn acknowledgements_wait_for_the_commit() {
     transaction.basic_ack(message.delivery.delivery_tag, BasicAckOptions::default()).await.unwrap();
     transaction.tx_commit().await.unwrap();
     until(&broker, "jobs", |queue| queue.is_some_and(|queue| queue.acknowledged == 1)).await;
+}
+
+/// As on RabbitMQ: what the queue takes stays, and the channel ends with "partial tx completion".
+#[tokio::test]
+async fn a_commit_of_what_a_full_queue_refuses_is_partial() {
+    let broker = broker().await;
+    let (connection, channel) = channel(&broker).await;
+    let limits = arguments(&[("x-max-length", 1.into()), ("x-overflow", text("reject-publish"))]);
+    declare_with(&channel, "small", limits).await;
+    let transaction = connection.create_channel().await.unwrap();
+    transaction.tx_select().await.unwrap();
+    publish(&transaction, "small", b"1").await;
+    publish(&transaction, "small", b"2").await;
+    assert_eq!(code(transaction.tx_commit().await), 406);
+    assert_eq!(drain(&channel, "small").await, [b"1"]);
 }
 
 #[tokio::test]
