@@ -86,12 +86,13 @@ export async function until(what, look, patience = 30_000) {
 
 /** A picture of the view in both themes, and every check in both. */
 export async function inspect(page, name) {
-  await page.getByRole("heading", { level: 1, includeHidden: true }).first().waitFor({ state: "attached" });
   for (const theme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
     await page.waitForFunction((wanted) => document.documentElement.dataset.theme === wanted, theme, { polling: 100 });
     // Two frames, so that a canvas has drawn.
     await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    // A view that was just chosen may still be on its way.
+    await page.getByRole("heading", { level: 1, includeHidden: true }).first().waitFor({ state: "attached" });
     if (pictures) await page.screenshot({ path: join(pictures, `${name}-${theme}.png`) });
     const found = [...(await violations(page)), ...(await page.evaluate(badPlaces)), ...page.wrong];
     assert.deepEqual(found, [], `${name}, ${theme}`);

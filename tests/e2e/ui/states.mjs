@@ -67,7 +67,10 @@ await step("a server that does not answer is said to, and asked again", async ()
   await alone.goto(url);
   await alone.getByRole("heading", { name: "The server cannot be reached" }).waitFor();
   await inspect(alone, "unreachable");
+  const refused = alone.waitForEvent("requestfailed");
   await alone.getByRole("button", { name: "Try again" }).click();
+  await refused;
+  // From here on nobody clicks.
   await alone.unroute("**/api/status");
   await node(alone, "repeat").waitFor();
 });

@@ -29,10 +29,14 @@ interface Letter {
   bytes: number;
 }
 
+/** How many the server shows at once. */
+const MOST_SHOWN = 200;
+
 /** Messages that were refused: why, and what is to become of them. */
 export function DeadLetters({ queue }: { queue: string }) {
   const mayMove = useMay("network:control");
-  const depth = useParked((state) => state.queues?.find((parked) => parked.queue === queue)?.ready);
+  const parked = useParked((state) => state.queues?.find((parked) => parked.queue === queue));
+  const depth = parked?.ready;
   const [letters, setLetters] = useState<Letter[]>();
   const [failure, setFailure] = useState<string>();
   const [chosen, setChosen] = useState<number>();
@@ -48,8 +52,13 @@ export function DeadLetters({ queue }: { queue: string }) {
       setFailure(error instanceof Error ? error.message : String(error));
     }
   }, [path]);
-  // Again when their number is another one.
-  useEffect(() => void look(), [look, depth]);
+  useEffect(() => void look(), [look]);
+  // Again at each count that they do not agree with: whoever looks holds the messages for a moment, and somebody else misses them.
+  useEffect(() => {
+    const isStale = letters && depth !== undefined && letters.length !== Math.min(depth, MOST_SHOWN);
+    if (isStale) void look();
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [look, parked]);
 
   const act = async (what: "requeue" | "drop", ids?: string[]) => {
     try {
