@@ -70,6 +70,8 @@ pub enum Reason {
     },
     /// Fewer would do even if more came than is likely.
     FewerDo,
+    /// Fewer would do, but all were needed a moment ago.
+    JustNeeded,
     /// As many are needed as there are.
     Steady,
     /// It is not known how many there are, so the estimate is asked for.
@@ -322,6 +324,7 @@ impl fmt::Display for Reason {
             }
             Self::WindowHolds { highest } => write!(f, "no change, the window needed {highest}"),
             Self::FewerDo => f.write_str("down, fewer do even if more comes than is likely"),
+            Self::JustNeeded => f.write_str("no change, all were needed a moment ago"),
             Self::Steady => f.write_str("no change"),
             Self::WorkersUnknown => f.write_str("it is not known how many workers there are"),
             Self::LastJobDone => f.write_str("down, the last job is done"),

@@ -44,9 +44,20 @@ pub trait Carrier: Send + Sync {
     async fn release(&self, source: &QueueName) -> Result<(), Error>;
 
     /// Hands `message` over for `destination`. Resolves when it is on its way, after everything that was handed over before;
-    /// what it resolves to tells when it has arrived.
+    /// what it resolves to tells when it has arrived; `None`: nobody will confirm it.
     ///
     /// # Errors
     /// When the broker cannot be asked.
-    async fn push(&self, destination: &Destination, message: Message) -> Result<Confirmed, Error>;
+    async fn push(&self, destination: &Destination, message: Message) -> Result<Option<Confirmed>, Error>;
+
+    /// [Hands `message` over](Self::push), and resolves when it has arrived, as far as anybody confirms that.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked, or does not take the message.
+    async fn send(&self, destination: &Destination, message: Message) -> Result<(), Error> {
+        match self.push(destination, message).await? {
+            Some(confirmed) => confirmed.await,
+            None => Ok(()),
+        }
+    }
 }

@@ -150,7 +150,7 @@ impl Carrier for Joined {
         broker.release(&source).await
     }
 
-    async fn push(&self, destination: &Destination, message: Message) -> Result<Confirmed, Error> {
+    async fn push(&self, destination: &Destination, message: Message) -> Result<Option<Confirmed>, Error> {
         let (broker, name) = self.members.broker(destination.name());
         let destination = match destination {
             Destination::Queue(_) => Destination::Queue(name),

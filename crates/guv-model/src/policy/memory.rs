@@ -32,7 +32,7 @@ impl Memory {
         if let Some(estimate) = &decision.estimate {
             self.window.push(estimate.workers);
         }
-        self.note_idleness(decision);
+        self.note(decision);
     }
 
     /// Takes in a decision between two polls: the window counts polls, so that it covers the same time however
@@ -41,10 +41,11 @@ impl Memory {
         if let Some(estimate) = &decision.estimate {
             self.window.raise(estimate.workers);
         }
-        self.note_idleness(decision);
+        self.note(decision);
     }
 
-    fn note_idleness(&mut self, decision: &Decision) {
+    fn note(&mut self, decision: &Decision) {
+        self.deadline.decided(decision);
         let Some(ready) = decision.inputs.observation.queue.ready else { return };
         let running = match decision.inputs.in_flight {
             InFlight::Counted(jobs) | InFlight::Reported(jobs) => jobs > 0,

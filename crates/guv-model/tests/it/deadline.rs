@@ -63,6 +63,40 @@ fn a_decision_tells_what_it_rests_on() {
     assert!(text.contains(&format!("{:.0} s of work within {:.0} s", demand.work, demand.within)), "{text}");
 }
 
+/// Twenty jobs in twenty seconds, every two minutes: that is seen whether it is looked every second or every half minute.
+#[test]
+fn bursts_are_seen_however_often_it_is_looked() {
+    let role = role("");
+    let came = |second: u64| if second % 120 < 20 { 1.0 } else { 0.0 };
+    let dispersion = |interval: u64| {
+        let mut state = RoleState::new(4);
+        let mut last = None;
+        for end in (interval..7200).step_by(interval as usize) {
+            let jobs: f64 = (end - interval..end).map(came).sum();
+            last = Some(state.step(&role, &seen(0, 2, jobs / interval as f64, 6), at(end)));
+        }
+        let prospect = last.expect("it was looked").inputs.prospect.expect("it looked ahead");
+        prospect.forecast.dispersion
+    };
+    let (often, seldom) = (dispersion(1), dispersion(30));
+    assert!(seldom > 5.0, "these are bursts: {seldom}");
+    assert!((0.6..1.6).contains(&(often / seldom)), "{often} and {seldom}");
+}
+
+#[test]
+fn what_was_needed_a_moment_ago_is_not_taken_away() {
+    let role = role("");
+    let mut state = settled(&role, &seen(0, 8, 0.8, 14));
+    let enough = 40;
+    let all = state.step(&role, &seen(200, 14, 0.8, 14), at(900));
+    assert_eq!(all.action, Action::Up, "{all}");
+    for (second, reason) in [(901, Reason::JustNeeded), (909, Reason::JustNeeded), (910, Reason::FewerDo)] {
+        let decision = state.step(&role, &seen(0, 8, 0.8, enough), at(second));
+        assert_eq!(decision.reason, reason, "after {} s: {decision}", second - 900);
+        assert_eq!(decision.target.is_some(), reason == Reason::FewerDo);
+    }
+}
+
 /// What came once need not come again: workers for it are kept for some minutes, it is said why, and then they go.
 #[test]
 fn after_a_batch_workers_are_kept_for_minutes_and_not_longer() {

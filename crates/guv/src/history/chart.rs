@@ -224,11 +224,11 @@ impl Reader {
         Ok(charts)
     }
 
-    /// Whether there are few enough decisions to draw from, and they reach as far back as the roll-ups.
+    /// Whether there are few enough decisions to draw from, and they are all that were rolled up.
     fn can_be_fine(&self, roles: &[(i64, Role)], from: Timestamp, to: Timestamp) -> Result<bool, Error> {
         let mut ask = self.connection.prepare_cached(
-            "SELECT count(*), EXISTS (SELECT 1 FROM rollups WHERE role = ?1 AND at >= ?2 AND
-                 at < coalesce((SELECT min(at) FROM decisions WHERE role = ?1), ?3) - ?4)
+            "SELECT count(*), count(*) < (SELECT coalesce(sum(samples), 0) FROM rollups
+                 WHERE role = ?1 AND at >= ?2 AND at <= ?3 - ?4)
              FROM decisions WHERE role = ?1 AND at BETWEEN ?2 AND ?3",
         )?;
         let mut decisions = 0;

@@ -37,6 +37,8 @@ const BACKLOG: usize = 64;
 pub struct Retention {
     /// Decisions with all their inputs.
     pub decisions: Duration,
+    /// Of those older than this, the ones that changed something are kept with what came of it, and one in five minutes.
+    pub every_decision: Duration,
     /// Roll-ups.
     pub rollups: Duration,
 }
@@ -44,7 +46,7 @@ pub struct Retention {
 impl Default for Retention {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 3600);
-        Self { decisions: DAY * 30, rollups: DAY * 400 }
+        Self { decisions: DAY * 30, every_decision: DAY * 7, rollups: DAY * 400 }
     }
 }
 

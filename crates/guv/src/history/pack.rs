@@ -18,7 +18,7 @@ pub(super) const COLUMNS: [&str; 5] = [
 ];
 
 /// The other numbers, and the short lists of them. New ones are put at the end, so that old records can be read.
-pub(super) const NUMBERS: [&str; 24] = [
+pub(super) const NUMBERS: [&str; 33] = [
     "/cycle",
     "/decision/estimate/jobs",
     "/decision/estimate/turns",
@@ -39,12 +39,27 @@ pub(super) const NUMBERS: [&str; 24] = [
     "/decision/inputs/observation/workers/busy",
     "/outcome/workers",
     "/decision/inputs/observation/queue/waits",
-    // What a policy that looks ahead expects, and the processing time that it learns, are other numbers each time.
-    "/decision/inputs/prospect",
+    PROSPECT,
     "/decision/inputs/parameters/processing",
     "/decision/inputs/parameters/target",
     "/decision/inputs/parameters/available",
+    "/decision/inputs/prospect/forecast/rate",
+    "/decision/inputs/prospect/forecast/excess",
+    "/decision/inputs/prospect/forecast/dispersion",
+    "/decision/inputs/prospect/forecast/peak",
+    "/decision/inputs/prospect/booting",
+    "/decision/inputs/prospect/slack",
+    "/decision/inputs/prospect/why/work/work",
+    "/decision/inputs/prospect/why/work/within",
+    "/decision/inputs/prospect/why/peak",
 ];
+
+/// What a policy that looks ahead expects: in old records as a whole, since then number by number.
+const PROSPECT: &str = "/decision/inputs/prospect";
+
+/// Estimates and rates are kept with so many digits after the first. Sums, which are compared with each other, are not among them.
+const DIGITS: usize = 4;
+const ROUNDED: [&str; 4] = [PROSPECT, "/decision/inputs/parameters", "/queue/fill_rate", "/queue/drain_rate"];
 
 /// A record taken apart.
 pub(super) struct Packed {
@@ -61,16 +76,22 @@ pub(super) fn pack(record: &Record) -> Result<Packed, Error> {
         take(path);
     }
     let columns = COLUMNS.map(|path| take(path).as_i64());
-    let numbers: Vec<Value> = NUMBERS.iter().map(|path| take(path)).collect();
-    // Most of them are unknown most of the time: `[3,,,1]` is shorter than with words, and as easy to read.
-    let numbers: Vec<String> = numbers.iter().map(number).collect();
-    Ok(Packed { shape: value.to_string(), columns, numbers: numbers.join(";") })
+    let numbers =
+        NUMBERS.map(|path| if path == PROSPECT { String::new() } else { number(path, &take(path)) });
+    // Most of them are unknown most of the time: `3;;;1` is shorter than with words, and as easy to read.
+    let mut numbers = numbers.join(";");
+    numbers.truncate(numbers.trim_end_matches(';').len());
+    Ok(Packed { shape: value.to_string(), columns, numbers })
 }
 
-fn number(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        value => value.to_string(),
+fn number(path: &str, value: &Value) -> String {
+    match value.as_f64() {
+        None if value.is_null() => String::new(),
+        Some(exact) if value.is_f64() && ROUNDED.iter().any(|rounded| path.contains(rounded)) => {
+            let rounded = format!("{exact:.DIGITS$e}");
+            rounded.parse().map_or(rounded, |number: f64| Value::from(number).to_string())
+        }
+        _ => value.to_string(),
     }
 }
 

@@ -17,6 +17,8 @@ use crate::Record;
 
 /// Time between two prunings.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+/// Time between two looks for shapes that nothing has any more: all decisions are looked at.
+const TIDY_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// Shapes that are remembered; more are looked up.
 const SHAPES: usize = 20_000;
@@ -35,6 +37,7 @@ pub(super) struct Writer {
     /// The record before, by role.
     before: HashMap<i64, Facts>,
     pruned: Option<Timestamp>,
+    tidied: Option<Timestamp>,
 }
 
 impl Writer {
@@ -47,6 +50,7 @@ impl Writer {
             shapes: HashMap::new(),
             before: HashMap::new(),
             pruned: None,
+            tidied: None,
         })
     }
 
@@ -81,12 +85,17 @@ impl Writer {
             roll_up(&transaction, role, at, &rollup)?;
             self.before.insert(role, facts);
         }
-        let now = records.iter().map(|record| record.at).max();
-        let due = now
-            .is_some_and(|now| self.pruned.is_none_or(|pruned| now.saturating_since(pruned) >= PRUNE_EVERY));
-        if let (Some(now), true) = (now, due) {
-            prune(&transaction, self.retention, now)?;
-            self.pruned = Some(now);
+        if let Some(now) = records.iter().map(|record| record.at).max() {
+            let is_due =
+                |last: Option<Timestamp>, every| last.is_none_or(|last| now.saturating_since(last) >= every);
+            if is_due(self.pruned, PRUNE_EVERY) {
+                prune(&transaction, self.retention, self.pruned, now)?;
+                self.pruned = Some(now);
+            }
+            if is_due(self.tidied, TIDY_EVERY) {
+                tidy(&transaction)?;
+                self.tidied = Some(now);
+            }
         }
         transaction.commit()?;
         Ok(())
@@ -166,10 +175,34 @@ static UPSERT: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-fn prune(transaction: &Transaction<'_>, retention: Retention, now: Timestamp) -> Result<(), Error> {
-    let before = |age: Duration| milliseconds(Timestamp::since_epoch(now.as_duration().saturating_sub(age)));
-    transaction.execute("DELETE FROM decisions WHERE at < ?1", [before(retention.decisions)])?;
-    transaction.execute("DELETE FROM rollups WHERE at < ?1", [before(retention.rollups)])?;
+/// Takes away what is too old, and thins out what is getting old. Both tables are ordered by role.
+fn prune(
+    transaction: &Transaction<'_>,
+    retention: Retention,
+    last: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let before =
+        |now: Timestamp, age| milliseconds(Timestamp::since_epoch(now.as_duration().saturating_sub(age)));
+    for (table, age) in [("decisions", retention.decisions), ("rollups", retention.rollups)] {
+        let delete = format!("DELETE FROM {table} WHERE role IN (SELECT id FROM roles) AND at < ?1");
+        transaction.prepare_cached(&delete)?.execute([before(now, age)])?;
+    }
+    // Of five minutes that were only begun at the last pruning, the first is still there.
+    let thinned = last.map_or(0, |last| before(last, retention.every_decision));
+    transaction
+        .prepare_cached(
+            "DELETE FROM decisions WHERE role IN (SELECT id FROM roles) AND at >= ?1 AND at < ?2 AND target IS NULL
+             AND EXISTS (SELECT 1 FROM decisions AS first WHERE first.role = decisions.role
+                         AND first.at >= decisions.at - decisions.at % ?3 AND first.at < decisions.at)
+             AND (SELECT before.target FROM decisions AS before WHERE before.role = decisions.role
+                  AND before.at < decisions.at ORDER BY before.at DESC LIMIT 1) IS NULL",
+        )?
+        .execute([thinned, before(now, retention.every_decision), schema::ROLLUP])?;
+    Ok(())
+}
+
+fn tidy(transaction: &Transaction<'_>) -> Result<(), Error> {
     transaction.execute("DELETE FROM shapes WHERE id NOT IN (SELECT DISTINCT shape FROM decisions)", [])?;
     Ok(())
 }

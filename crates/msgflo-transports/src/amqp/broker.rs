@@ -69,7 +69,7 @@ impl Carrier for AmqpBroker {
         self.carrier.release(source).await
     }
 
-    async fn push(&self, destination: &Destination, message: Message) -> Result<Confirmed, Error> {
+    async fn push(&self, destination: &Destination, message: Message) -> Result<Option<Confirmed>, Error> {
         self.carrier.push(destination, message).await
     }
 }

@@ -93,14 +93,15 @@ impl Carrier for AmqpCarrier {
         }
     }
 
-    async fn push(&self, destination: &Destination, message: Message) -> Result<Confirmed, Error> {
+    async fn push(&self, destination: &Destination, message: Message) -> Result<Option<Confirmed>, Error> {
         let session = self.link.session("sending a message").await?;
         let nowhere = QueueName::from("");
-        Ok(match destination {
+        let confirmed: Confirmed = match destination {
             Destination::Queue(queue) => Box::pin(session.hand_over(&nowhere, queue, &message, true).await?),
             Destination::Exchange(exchange) => {
                 Box::pin(session.hand_over(exchange, &nowhere, &message, false).await?)
             }
-        })
+        };
+        Ok(Some(confirmed))
     }
 }

@@ -175,8 +175,9 @@ impl Carrier for MqttCarrier {
         ended
     }
 
-    async fn push(&self, destination: &Destination, message: Message) -> Result<Confirmed, Error> {
-        Ok(Box::pin(self.link.publish(destination.name(), message).await?))
+    async fn push(&self, destination: &Destination, message: Message) -> Result<Option<Confirmed>, Error> {
+        let confirmed = self.link.publish(destination.name(), message).await?;
+        Ok(confirmed.map(|confirmed| Box::pin(confirmed) as Confirmed))
     }
 }
 
@@ -190,7 +191,7 @@ impl Carrier for MqttBroker {
         self.lent.release(source).await
     }
 
-    async fn push(&self, destination: &Destination, message: Message) -> Result<Confirmed, Error> {
+    async fn push(&self, destination: &Destination, message: Message) -> Result<Option<Confirmed>, Error> {
         self.lent.push(destination, message).await
     }
 }
@@ -233,11 +234,11 @@ impl Broker for MqttBroker {
     }
 
     async fn send_to_queue(&self, queue: &QueueName, message: Message) -> Result<(), Error> {
-        self.carrier.link.publish(queue, message).await?.await
+        self.carrier.link.send(queue, message).await
     }
 
     async fn send_to_exchange(&self, exchange: &QueueName, message: Message) -> Result<(), Error> {
-        self.carrier.link.publish(exchange, message).await?.await
+        self.carrier.link.send(exchange, message).await
     }
 
     async fn consume(&self, queue: &QueueName, prefetch: u16) -> Result<Deliveries, Error> {

@@ -48,11 +48,11 @@ impl Client for MqttClient {
     }
 
     async fn send(&self, exchange: &QueueName, message: Message) -> Result<(), Error> {
-        self.link.publish(exchange, message).await?.await
+        self.link.send(exchange, message).await
     }
 
     async fn send_to_queue(&self, queue: &QueueName, message: Message) -> Result<(), Error> {
-        self.link.publish(queue, message).await?.await
+        self.link.send(queue, message).await
     }
 
     async fn subscribe(&self, queue: &QueueName, prefetch: u16) -> Result<Deliveries, Error> {
@@ -63,7 +63,7 @@ impl Client for MqttClient {
 
     async fn announce(&self, participant: &Participant) -> Result<(), Error> {
         let message = Message::new(discovery::encode(participant));
-        self.link.publish(&discovery::QUEUE.into(), message).await?.await
+        self.link.send(&discovery::QUEUE.into(), message).await
     }
 
     async fn report(&self, exchange: &QueueName, message: Message) -> Result<(), Error> {

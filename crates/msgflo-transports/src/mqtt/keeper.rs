@@ -25,9 +25,11 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 const BATCH: usize = 256;
 /// No more is asked while as many bytes wait to be written.
 const UNWRITTEN: usize = 1 << 20;
-/// A broker sends each message as it comes. After so many reads within one span what comes next is left to gather until the
-/// next span: to be woken for each message costs more than the message.
-const READS: u32 = 4;
+/// A broker sends each message as it comes. After so many reads within one span, or so many messages in one read, what comes
+/// next is left to gather until the next span: to be woken for each message costs more than the message. Messages that are to be
+/// acknowledged do not count: the broker would wait for us.
+const READS: u32 = 16;
+const MESSAGES: usize = 8;
 const SPAN: Duration = Duration::from_millis(1);
 
 /// Owner of a session.
@@ -180,8 +182,8 @@ impl Keeper {
                 read = Wire::read(reader, unread), if rest.is_none() => {
                     read?;
                     heard = Instant::now();
-                    rest = pace.read(heard);
-                    self.take(unread)?;
+                    let unassured = self.take(unread)?;
+                    rest = pace.read(heard, unassured);
                 }
                 () = sleep_until(rest.unwrap_or(heard)), if rest.is_some() => rest = None,
                 _ = self.acknowledged.recv_many(&mut receipts, BATCH) => {
@@ -195,7 +197,7 @@ impl Keeper {
                         return Ok(());
                     }
                     for Asked { request, answer } in requests.drain(..) {
-                        self.ask(request, answer);
+                        self.session.ask(request, answer, &mut self.out);
                     }
                 }
                 _ = ping.tick() => {
@@ -210,24 +212,19 @@ impl Keeper {
         }
     }
 
-    fn ask(&mut self, request: Request, answer: Answer) {
-        if let Some(Some(answer)) = self.session.ask(request, Some(answer), &mut self.out) {
-            // Whoever asked may have gone.
-            let _ = answer.send(None);
-        }
-    }
-
     fn topics(&self) -> MutexGuard<'_, Topics> {
         self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes every packet that is complete.
-    fn take(&mut self, unread: &mut BytesMut) -> io::Result<()> {
+    /// Takes every packet that is complete. How many messages there were that need no acknowledgement.
+    fn take(&mut self, unread: &mut BytesMut) -> io::Result<usize> {
+        let mut unassured = 0;
         let malformed = |error| io::Error::new(io::ErrorKind::InvalidData, error);
         while let Some(packet) = packet::decode(unread, self.session.version()).map_err(malformed)? {
             match self.session.receive(packet) {
                 Event::Quiet => {}
                 Event::Received(publish, receipt) => {
+                    unassured += usize::from(receipt.is_none());
                     let topic = std::str::from_utf8(&publish.topic).map_err(io::Error::other)?;
                     let is_wanted = self.topics().deliver(topic, publish.message, receipt, &self.acknowledge);
                     if !is_wanted && self.identity.expiry == KEEP && self.session.room() > 0 {
@@ -247,7 +244,7 @@ impl Keeper {
                 Event::Left(code) => return Err(io::Error::other(reason::text(code))),
             }
         }
-        Ok(())
+        Ok(unassured)
     }
 
     /// Tells the answers that were given and what was asked, and says good-bye.
@@ -258,7 +255,7 @@ impl Keeper {
         while self.session.room() > 0
             && let Ok(Asked { request, answer }) = self.requests.try_recv()
         {
-            self.ask(request, answer);
+            self.session.ask(request, answer, &mut self.out);
         }
         packet::disconnect(&mut self.out, self.session.version(), self.identity.expiry != KEEP);
         self.out.seal();
@@ -290,12 +287,12 @@ impl Pace {
     }
 
     /// Something was read. `Some`: the next is to be read then, and not before.
-    fn read(&mut self, now: Instant) -> Option<Instant> {
-        if now.saturating_duration_since(self.since) >= SPAN {
+    fn read(&mut self, now: Instant, unassured: usize) -> Option<Instant> {
+        if now.saturating_duration_since(self.since) >= SPAN || unassured >= MESSAGES {
             *self = Self::new(now);
         }
         self.reads += 1;
-        (self.reads > READS).then(|| self.since + SPAN)
+        (self.reads > READS || unassured >= MESSAGES).then(|| self.since + SPAN)
     }
 }
 
@@ -325,11 +322,13 @@ mod tests {
         let begin = Instant::now();
         let mut pace = Pace::new(begin);
         let at = |micros| begin + Duration::from_micros(micros);
-        assert!((0..100).all(|read| pace.read(at(read * 300)).is_none()), "three or four in a span");
+        assert!((0..100).all(|read| pace.read(at(read * 70), 1).is_none()), "some fifteen in a span");
 
         let mut pace = Pace::new(begin);
-        let reads: Vec<_> = (0..6).map(|read| pace.read(at(read * 100))).collect();
-        assert_eq!(reads, [None, None, None, None, Some(at(1000)), Some(at(1000))]);
-        assert_eq!(pace.read(at(1000)), None, "the next span");
+        assert!((0..READS.into()).all(|read| pace.read(at(read * 10), 0).is_none()));
+        assert_eq!(pace.read(at(500), 0), Some(at(1000)));
+        assert_eq!(pace.read(at(1000), 1), None, "the next span");
+        assert_eq!(pace.read(at(1200), MESSAGES), Some(at(2200)), "they come in numbers");
+        assert_eq!(pace.read(at(2200), MESSAGES - 1), None);
     }
 }

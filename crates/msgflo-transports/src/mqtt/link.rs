@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use msgflo_core::{Assurance, Error, Message, QueueName};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -21,11 +22,12 @@ use super::wire::{Identity, KEEP, Wire};
 
 /// How many requests wait for the task. Who asks waits when it is full.
 const REQUESTS: usize = 1024;
+const SENDING: &str = "sending a message";
 
 /// A request, and who waits for the answer.
 pub(crate) struct Asked {
     pub(crate) request: Request,
-    pub(crate) answer: Answer,
+    pub(crate) answer: Option<Answer>,
 }
 
 /// Told how a request ended: `Some` with a reason when the broker refused it.
@@ -91,21 +93,36 @@ impl Link {
         self.shared.shares && self.shared.version == Version::V5
     }
 
-    /// Hands a message over. Resolves when it is on its way; what it resolves to, when the broker has taken it.
+    /// Hands a message over. Resolves when it is on its way; what it resolves to, when the broker has taken it, however long
+    /// that takes: `None` where it need not tell.
     pub(crate) async fn publish(
         &self,
         topic: &QueueName,
         message: Message,
-    ) -> Result<impl Future<Output = Result<(), Error>> + Send + 'static, Error> {
-        const DOING: &str = "sending a message";
-        let told = self.ask(DOING, Request::Publish { topic: topic.clone(), message }).await?;
+    ) -> Result<Option<impl Future<Output = Result<(), Error>> + Send + use<>>, Error> {
+        let is_assured = message.persistent;
+        let request = Request::Publish { topic: topic.clone(), message };
+        if !is_assured {
+            self.hand_over(SENDING, Asked { request, answer: None }).await?;
+            return Ok(None);
+        }
+        let told = self.ask(SENDING, request).await?;
         let topic = topic.clone();
-        Ok(async move {
-            match within(DOING, told).await? {
-                None => Ok(()),
-                Some(_) => Err(Error::Refused { name: topic }),
+        Ok(Some(async move {
+            match told.await {
+                Ok(None) => Ok(()),
+                Ok(Some(_)) => Err(Error::Refused { name: topic }),
+                Err(_) => Err(Error::Disconnected { doing: SENDING.to_owned() }),
             }
-        })
+        }))
+    }
+
+    /// Sends a message. Resolves when the broker has taken it, or it is on its way where the broker need not tell.
+    pub(crate) async fn send(&self, topic: &QueueName, message: Message) -> Result<(), Error> {
+        let Some(taken) = self.publish(topic, message).await? else { return Ok(()) };
+        timeout(DEADLINE, taken)
+            .await
+            .unwrap_or_else(|_| Err(Error::Timeout { doing: SENDING.to_owned(), after: DEADLINE }))
     }
 
     /// Has `mailbox` get what is sent to `topic`. `shared`: of all who say so, one gets each message.
@@ -154,8 +171,18 @@ impl Link {
 
     async fn ask(&self, doing: &str, request: Request) -> Result<oneshot::Receiver<Option<u8>>, Error> {
         let (answer, told) = oneshot::channel();
-        match timeout(DEADLINE, self.shared.requests.send(Asked { request, answer })).await {
-            Ok(Ok(())) => Ok(told),
+        self.hand_over(doing, Asked { request, answer: Some(answer) }).await?;
+        Ok(told)
+    }
+
+    /// Gives the task something to do; waits where it has too much.
+    async fn hand_over(&self, doing: &str, asked: Asked) -> Result<(), Error> {
+        let asked = match self.shared.requests.try_send(asked) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(asked) | TrySendError::Closed(asked)) => asked,
+        };
+        match timeout(DEADLINE, self.shared.requests.send(asked)).await {
+            Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(Error::Disconnected { doing: doing.to_owned() }),
             Err(_) => Err(Error::Timeout { doing: doing.to_owned(), after: DEADLINE }),
         }

@@ -155,7 +155,6 @@ impl Mailbox {
 
     async fn next(&self) -> Option<Letter> {
         loop {
-            let changed = self.changed.notified();
             {
                 let mut state = self.state();
                 if let Some(letter) = state.waiting.pop_front() {
@@ -170,7 +169,8 @@ impl Mailbox {
                     return None;
                 }
             }
-            changed.await;
+            // A note that was left since then is found.
+            self.changed.notified().await;
         }
     }
 
@@ -191,10 +191,14 @@ impl Mailbox {
 
     /// Its messages, at most `prefetch` unanswered at a time (0: no limit). `keep` lives as long as the stream.
     pub(crate) fn deliveries<K: Send + 'static>(self: Arc<Self>, prefetch: u16, keep: K) -> Deliveries {
-        let limit = if prefetch == 0 { Semaphore::MAX_PERMITS } else { usize::from(prefetch) };
-        let places = Places { round: self.state().round, limit, free: Arc::new(Semaphore::new(limit)) };
+        let limit = Some(usize::from(prefetch)).filter(|limit| *limit > 0);
+        let round = self.state().round;
+        let places = limit.map(|limit| Places { round, limit, free: Arc::new(Semaphore::new(limit)) });
         stream::unfold((self, places, keep), |(mailbox, mut places, keep)| async move {
-            let place = places.take(&mailbox).await;
+            let place = match &mut places {
+                Some(places) => Some(places.take(&mailbox).await),
+                None => None,
+            };
             let letter = mailbox.next().await?;
             let delivery = match letter.duty {
                 None => Delivery::unacknowledged(letter.message),
@@ -243,7 +247,7 @@ impl Places {
 struct Taken {
     mailbox: Arc<Mailbox>,
     letter: Letter,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Settle for Taken {

@@ -116,13 +116,13 @@ impl<T> Session<T> {
         usize::from(self.window).saturating_sub(self.asked.len() - self.free.len())
     }
 
-    /// Makes a request. `Some`: it needs no answer, and is done.
-    pub(crate) fn ask(&mut self, request: Request, token: T, out: &mut Outbox) -> Option<T> {
+    /// Makes a request. A message that is not assured needs no answer.
+    pub(crate) fn ask(&mut self, request: Request, token: T, out: &mut Outbox) {
         if let Request::Publish { topic, message } = &request
             && !message.persistent
         {
             packet::publish(out, self.version, topic, None, false, message);
-            return Some(token);
+            return;
         }
         let id = self.free.pop().unwrap_or_else(|| {
             self.asked.push(None);
@@ -131,7 +131,6 @@ impl<T> Session<T> {
         write(out, self.version, id, &request, false);
         self.count += 1;
         self.asked[usize::from(id) - 1] = Some(Asked { order: self.count, request, token });
-        None
     }
 
     /// Takes a packet of the broker.
@@ -247,7 +246,7 @@ mod tests {
         assert_eq!(session.room(), 0, "there is no connection");
         session.connected(Version::V5, 2, &mut out);
         for token in [10, 11] {
-            assert_eq!(session.ask(publish("x"), token, &mut out), None);
+            session.ask(publish("x"), token, &mut out);
         }
         assert_eq!(session.room(), 0);
         assert_eq!(written(&mut out), [(0x32, 1), (0x32, 2)]);
@@ -310,7 +309,7 @@ mod tests {
         session.connected(Version::V5, 1, &mut out);
         let message = Message { persistent: false, ..Message::new("x") };
         let request = Request::Publish { topic: "t".into(), message };
-        assert_eq!(session.ask(request, 1, &mut out), Some(1));
+        session.ask(request, 1, &mut out);
         assert_eq!(session.room(), 1);
         out.seal();
         let mut bytes = BytesMut::from(out.chunk());

@@ -1,7 +1,7 @@
 //! Carrying the messages of one source.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{ExponentialBuilder, Retryable};
 use futures_util::StreamExt;
@@ -10,11 +10,14 @@ use msgflo_core::{Carrier, Confirmed, Deliveries, Delivery, Destination, Error, 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::meter::Meter;
 use super::routes::Destinations;
 use super::{Resolve, with_sources};
 
-/// How many messages of a source are on their way at once. The others wait in the broker.
+/// While so many messages of a source are on their way no more are taken. The others wait in the broker.
 const ON_THE_WAY: usize = 1024;
+/// Messages that have come are handed over together, so many at most.
+const AT_ONCE: usize = 128;
 /// The longest pause before a message is handed over again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -22,21 +25,25 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// confirmed it.
 pub(super) async fn carry(
     source: QueueName,
-    mut deliveries: Deliveries,
+    deliveries: Deliveries,
     destinations: watch::Receiver<Destinations>,
     ends: Arc<Resolve>,
+    meter: Arc<Meter>,
     stopping: CancellationToken,
 ) {
+    let mut deliveries = deliveries.ready_chunks(AT_ONCE);
     let mut on_the_way = FuturesUnordered::new();
     let mut is_open = true;
     while is_open || !on_the_way.is_empty() {
         tokio::select! {
             () = stopping.cancelled(), if is_open => is_open = false,
-            delivery = deliveries.next(), if is_open && on_the_way.len() < ON_THE_WAY => match delivery {
-                Some(delivery) => {
+            come = deliveries.next(), if is_open && on_the_way.len() < ON_THE_WAY => match come {
+                Some(come) => {
+                    meter.count(come.len(), Instant::now());
                     let to = destinations.borrow().clone();
-                    let arriving = hand_over(&source, delivery, to, &ends).await;
-                    on_the_way.push(arriving);
+                    for delivery in come {
+                        on_the_way.extend(hand_over(&source, delivery, &to, &ends).await);
+                    }
                 }
                 None => is_open = false,
             },
@@ -45,33 +52,46 @@ pub(super) async fn carry(
     }
 }
 
-/// Hands a message over to its destinations, in order with those before it. What is returned acknowledges it in the end.
+/// Hands a message over to its destinations, in order with those before it. What is returned acknowledges it in the end;
+/// where there is nothing to wait for, that is done.
 async fn hand_over(
     source: &QueueName,
     delivery: Delivery,
-    to: Destinations,
+    to: &Destinations,
     ends: &Arc<Resolve>,
-) -> impl Future<Output = ()> + Send + use<> {
-    let mut handed = Vec::with_capacity(to.len());
-    for destination in to.iter() {
-        handed.push(push(&**ends, destination, &delivery.message).await);
+) -> Option<impl Future<Output = ()> + Send + use<>> {
+    let mut waiting = Vec::new();
+    for (place, destination) in to.iter().enumerate() {
+        match push(&**ends, destination, &delivery.message).await {
+            Ok(None) => {}
+            Ok(Some(confirmed)) => waiting.push((place, Ok(confirmed))),
+            Err(error) => waiting.push((place, Err(error))),
+        }
     }
-    let (source, ends) = (source.clone(), Arc::clone(ends));
-    async move {
-        for (confirmed, destination) in handed.into_iter().zip(to.iter()) {
+    if waiting.is_empty() {
+        delivery.ack();
+        return None;
+    }
+    let (source, to, ends) = (source.clone(), Arc::clone(to), Arc::clone(ends));
+    Some(async move {
+        for (place, confirmed) in waiting {
             let arrived = match confirmed {
                 Ok(confirmed) => confirmed.await,
                 Err(error) => Err(error),
             };
             if let Err(error) = arrived {
-                insist(&source, destination, &delivery.message, &*ends, error).await;
+                insist(&source, &to[place], &delivery.message, &*ends, error).await;
             }
         }
         delivery.ack();
-    }
+    })
 }
 
-async fn push(ends: &Resolve, destination: &Destination, message: &Message) -> Result<Confirmed, Error> {
+async fn push(
+    ends: &Resolve,
+    destination: &Destination,
+    message: &Message,
+) -> Result<Option<Confirmed>, Error> {
     let (carrier, destination): (Arc<dyn Carrier>, _) = match destination {
         Destination::Queue(name) => {
             let (carrier, name) = ends(name)?;
@@ -104,7 +124,10 @@ async fn insist(
     }
     let pauses =
         ExponentialBuilder::default().with_max_delay(LONGEST_PAUSE).with_jitter().without_max_times();
-    let again = async || push(ends, destination, message).await?.await;
+    let again = async || match push(ends, destination, message).await? {
+        Some(confirmed) => confirmed.await,
+        None => Ok(()),
+    };
     if let Err(error) = again.retry(pauses).when(Error::is_transient).await {
         told(&error);
     }

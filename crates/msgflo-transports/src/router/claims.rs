@@ -308,7 +308,7 @@ impl Speaker {
     async fn say(&self, claim: &Claim) -> Result<(), Error> {
         // Not persistent: an old claim must not wait in the broker for somebody who is away.
         let message = Message { persistent: false, ..Message::json(claim).expect("a claim is JSON") };
-        self.carrier.push(&Destination::Exchange(TOPIC.into()), message).await?.await
+        self.carrier.send(&Destination::Exchange(TOPIC.into()), message).await
     }
 }
 

@@ -30,10 +30,10 @@ impl Meter {
         Self(Mutex::new(State { rate: 0.0, at: now }))
     }
 
-    /// An event.
-    pub(super) fn count(&self, now: Instant) {
+    /// So many events.
+    pub(super) fn count(&self, events: usize, now: Instant) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let rate = state.decayed(now) + 1.0 / MEMORY.as_secs_f64();
+        let rate = state.decayed(now) + events as f64 / MEMORY.as_secs_f64();
         *state = State { rate, at: now };
     }
 
@@ -53,7 +53,7 @@ mod tests {
         let meter = Meter::new(begin);
         assert_eq!(meter.rate(begin), 0.0);
         for tick in 0..6000_u64 {
-            meter.count(begin + Duration::from_millis(10 * tick));
+            meter.count(1, begin + Duration::from_millis(10 * tick));
         }
         let end = begin + Duration::from_secs(60);
         assert!((meter.rate(end) - 100.0).abs() < 2.0, "{}", meter.rate(end));

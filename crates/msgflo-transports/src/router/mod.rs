@@ -16,7 +16,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
 use futures_util::future::join_all;
 use msgflo_core::{Binding, Carrier, Error, QueueName};
 use tokio::sync::{Mutex, watch};
@@ -249,9 +248,8 @@ impl Shared {
         let (destinations, wanted) = watch::channel(destinations);
         let stopping = self.stopping.clone();
         let meter = Arc::new(Meter::new(Instant::now()));
-        let counted = Arc::clone(&meter);
-        let deliveries = deliveries.inspect(move |_| counted.count(Instant::now())).boxed();
-        let carrying = carry::carry(source.clone(), deliveries, wanted, Arc::clone(&self.ends), stopping);
+        let ends = Arc::clone(&self.ends);
+        let carrying = carry::carry(source.clone(), deliveries, wanted, ends, Arc::clone(&meter), stopping);
         let task = tokio::spawn(carrying);
         Ok(Line { destinations, meter, task })
     }

@@ -104,8 +104,7 @@ async fn tell(router: &Router, carrier: &dyn Carrier, topic: &QueueName) {
     };
     let list: Vec<_> = router.all().map(wish).collect();
     let message = Message::json(&list).expect("bindings are JSON");
-    let told = async { carrier.push(&Destination::Exchange(topic.clone()), message).await?.await };
-    if let Err(error) = told.await {
+    if let Err(error) = carrier.send(&Destination::Exchange(topic.clone()), message).await {
         tracing::warn!(reason = with_sources(&error), "the router's bindings could not be told");
     }
 }

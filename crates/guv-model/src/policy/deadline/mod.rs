@@ -44,6 +44,8 @@ const DOWN: f64 = 1.15;
 const TAIL: f64 = 2.2;
 /// What is seen may be this old, as a part of the time between looks, seconds at most.
 const STALE: (f64, f64) = (1.0 / 6.0, 5.0);
+/// A worker that was needed so short a time ago is not taken away: where it is looked often, some look will always find fewer.
+const JUST: Duration = Duration::from_secs(10);
 /// So many deviations count for the workers that always have to be there: to have them, and to keep them.
 const STANDING: (f64, f64) = (1.0, 1.5);
 
@@ -57,6 +59,8 @@ pub(crate) struct History {
     waiting_since: Option<Timestamp>,
     /// The time between the last two looks.
     interval: Duration,
+    /// When all workers that there were were needed last.
+    all_needed: Option<Timestamp>,
 }
 
 /// What a decision of this policy rests on beside what was seen.
@@ -88,6 +92,16 @@ impl History {
             Some(0) => self.waiting_since = None,
             Some(_) => _ = self.waiting_since.get_or_insert(now),
             None => {}
+        }
+    }
+
+    /// Takes in what was decided.
+    pub(crate) fn decided(&mut self, decision: &Decision) {
+        let workers = decision.inputs.observation.workers;
+        if let (Some(estimate), Some(workers)) = (&decision.estimate, workers)
+            && estimate.workers >= workers.current
+        {
+            self.all_needed = Some(decision.at);
         }
     }
 
@@ -200,6 +214,10 @@ pub(super) fn decide(
     });
     (decision.action, decision.target, decision.reason) =
         step(&estimate, to_go_up.0, observation, in_flight, bounds.maximum);
+    let just_needed = history.all_needed.is_some_and(|at| now.saturating_since(at) < JUST);
+    if decision.reason == Reason::FewerDo && just_needed {
+        (decision.action, decision.target, decision.reason) = (Action::Keep, None, Reason::JustNeeded);
+    }
     decision
 }
 

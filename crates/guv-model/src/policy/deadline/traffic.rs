@@ -18,7 +18,9 @@ const FALL: f64 = 0.4;
 const RISE: f64 = 0.7;
 /// The time constant of the dispersion.
 const DISPERSED: f64 = 600.0;
-/// No single look makes more of the dispersion than this.
+/// It is told from what comes in so many seconds, however often it is looked: what comes in bursts comes evenly within the burst.
+const TOGETHER: f64 = 30.0;
+/// No single one of these makes more of the dispersion than this.
 const WILDEST: f64 = 100.0;
 /// So many deviations above what is expected are no chance any more: the traffic has changed.
 const JUMP: f64 = 4.0;
@@ -58,19 +60,28 @@ impl Forecast {
 
 /// The traffic of one role.
 ///
-/// Two exponential means of the arrival rate, one slow and one fast; the squared deviation of each look from what the slow
-/// one expects gives the dispersion. All begin as plain means, so that the first look counts in full. Where more has come than
+/// Two exponential means of the arrival rate, one slow and one fast; the squared deviation of what comes within half a
+/// minute from what the slow one expects gives the dispersion. All begin as plain means, so that the first look counts in full. Where more has come than
 /// chance explains, the fast mean believes it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traffic {
     slow: f64,
     fast: f64,
     dispersion: f64,
+    /// What has come since the dispersion was last told.
+    gathered: Gathered,
     levels: Levels,
     silence: Silence,
     /// Seconds observed.
     age: f64,
     seen: Option<Seen>,
+}
+
+/// Jobs that have come within so many seconds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gathered {
+    jobs: f64,
+    seconds: f64,
 }
 
 /// The last look.
@@ -114,9 +125,8 @@ impl Traffic {
 
     fn follow(&mut self, arrivals: f64, seconds: f64) {
         let of_all = seconds / (self.age + seconds);
+        self.disperse(arrivals, seconds);
         let expected = (self.slow * seconds).max(FEWEST);
-        let deviation = ((arrivals - expected).powi(2) / expected).min(WILDEST);
-        self.dispersion += (seconds / DISPERSED).min(1.0).max(of_all) * (deviation - self.dispersion);
         let chance = (expected * self.dispersion.max(1.0)).sqrt();
         let jumped = arrivals - expected > JUMP * chance;
         let rate = arrivals / seconds;
@@ -125,6 +135,20 @@ impl Traffic {
         self.fast += (1.0 - (-seconds / FAST).exp()).max(of_all).max(follows) * (rate - self.fast);
         self.age += seconds;
         self.silence.observe(arrivals, seconds);
+    }
+
+    fn disperse(&mut self, arrivals: f64, seconds: f64) {
+        self.gathered.jobs += arrivals;
+        self.gathered.seconds += seconds;
+        if self.gathered.seconds < TOGETHER {
+            return;
+        }
+        let observed = self.age + seconds;
+        let Gathered { jobs, seconds } = std::mem::take(&mut self.gathered);
+        let of_all = seconds / observed;
+        let expected = (self.slow * seconds).max(FEWEST);
+        let deviation = ((jobs - expected).powi(2) / expected).min(WILDEST);
+        self.dispersion += (seconds / DISPERSED).min(1.0).max(of_all) * (deviation - self.dispersion);
     }
 
     /// What is expected from here on.

@@ -40,7 +40,7 @@ pub(crate) fn connect(out: &mut Outbox, connect: &Connect<'_>) {
         properties.push(property::MAXIMUM_PACKET_SIZE);
         let most = u32::try_from(MAX_PACKET).expect("a constant that fits");
         properties.extend_from_slice(&most.to_be_bytes());
-        length(&mut body, properties.len());
+        length(|byte| body.push(byte), properties.len());
         body.extend_from_slice(&properties);
     }
     text(&mut body, connect.client_id);
@@ -66,7 +66,7 @@ pub(crate) fn publish(
     }
     if version == Version::V5 {
         let properties = properties::encode(message);
-        length(&mut head, properties.len());
+        length(|byte| head.push(byte), properties.len());
         head.extend_from_slice(&properties);
     }
     let flags = u8::from(again) << 3 | u8::from(id.is_some()) << 1;
@@ -133,17 +133,15 @@ fn packet(out: &mut Outbox, kind: u8, body: &[u8]) {
 }
 
 fn put_length(out: &mut Outbox, number: usize) {
-    let mut encoded = Vec::with_capacity(4);
-    length(&mut encoded, number);
-    out.put_slice(&encoded);
+    length(|byte| out.put_u8(byte), number);
 }
 
 /// Seven bits a byte, the lowest first; the eighth says that more follow.
-fn length(encoded: &mut Vec<u8>, mut number: usize) {
+fn length(mut put: impl FnMut(u8), mut number: usize) {
     loop {
         let low = u8::try_from(number & 0x7F).expect("seven bits");
         number >>= 7;
-        encoded.push(low | u8::from(number > 0) << 7);
+        put(low | u8::from(number > 0) << 7);
         if number == 0 {
             return;
         }
