@@ -94,6 +94,8 @@ fn what_was_needed_a_moment_ago_is_not_taken_away() {
         let decision = state.step(&role, &seen(0, 8, 0.8, enough), at(second));
         assert_eq!(decision.reason, reason, "after {} s: {decision}", second - 900);
         assert_eq!(decision.target.is_some(), reason == Reason::FewerDo);
+        let again = (reason == Reason::JustNeeded).then(|| Duration::from_secs(910 - second));
+        assert_eq!(decision.look_again, again, "it is looked again when it may go");
     }
 }
 

@@ -44,7 +44,8 @@ const DOWN: f64 = 1.15;
 const TAIL: f64 = 2.2;
 /// What is seen may be this old, as a part of the time between looks, seconds at most.
 const STALE: (f64, f64) = (1.0 / 6.0, 5.0);
-/// A worker that was needed so short a time ago is not taken away: where it is looked often, some look will always find fewer.
+/// A worker that was needed so short a time ago is not taken away, but for a lull: where it is looked often, some look will always
+/// find fewer.
 const JUST: Duration = Duration::from_secs(10);
 /// So many deviations count for the workers that always have to be there: to have them, and to keep them.
 const STANDING: (f64, f64) = (1.0, 1.5);
@@ -188,7 +189,8 @@ pub(super) fn decide(
     let forecast = outlook.forecast;
     let current = workers.current;
     let none = (bounds.bound(0), None);
-    let (to_go_up, (needed, why)) = if history.lull.is_long(&outlook) {
+    let is_lull = history.lull.is_long(&outlook);
+    let (to_go_up, (needed, why)) = if is_lull {
         (none, none)
     } else {
         let least = |z| outlook.least(bounds.bound(0), z);
@@ -214,9 +216,10 @@ pub(super) fn decide(
     });
     (decision.action, decision.target, decision.reason) =
         step(&estimate, to_go_up.0, observation, in_flight, bounds.maximum);
-    let just_needed = history.all_needed.is_some_and(|at| now.saturating_since(at) < JUST);
-    if decision.reason == Reason::FewerDo && just_needed {
+    let ago = history.all_needed.map_or(Duration::MAX, |at| now.saturating_since(at));
+    if decision.reason == Reason::FewerDo && ago < JUST && !is_lull {
         (decision.action, decision.target, decision.reason) = (Action::Keep, None, Reason::JustNeeded);
+        decision.look_again = Some(JUST - ago);
     }
     decision
 }
