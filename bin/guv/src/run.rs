@@ -27,6 +27,8 @@ use crate::{lock, past};
 const FILE_CHECK: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(run: Run) -> Outcome {
+    // From before it is read, so that no change is missed, however long the lock is waited for.
+    let mut file = FileWatch::new(run.config.path());
     let loaded = run.config.load()?;
     let mut signals = Signals::listen().map_err(Stop::internal)?;
     let lock = match &run.lock {
@@ -62,7 +64,6 @@ pub(crate) async fn run(run: Run) -> Outcome {
         let service = local.serve(address, cancel.clone()).await.map_err(Stop::failed)?;
         eprintln!("listening on http://{}", service.address);
     }
-    let mut file = FileWatch::new(run.config.path());
 
     // Every side is cancel-safe: an end that is not taken now is still one later.
     let interrupted = loop {
