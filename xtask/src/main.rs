@@ -8,6 +8,7 @@ mod bench;
 mod cargo;
 mod deny;
 mod guard;
+mod lapin;
 mod packages;
 mod ports;
 mod postgres;

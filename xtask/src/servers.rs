@@ -89,6 +89,7 @@ impl Servers {
             .env("MSGFLO_E2E_NODE_MODULES", &self.tools.node_modules)
             .env("MSGFLO_E2E_PYTHON", &self.tools.python)
             .env("MSGFLO_E2E_PY_AMQP", &self.tools.py_amqp)
+            .env("MSGFLO_E2E_LAPIN", &self.tools.lapin)
             .env("REDIS_URL_TEST", &self.redis.url)
             .env("GUV_TEST_NODE", &self.tools.node.program)
             .env("GUV_TEST_NODE_MODULES", &self.tools.queue_node_modules)

@@ -1,5 +1,6 @@
 //! The peers that we test against: participants and clients in Node and Python, in `.tools/`, at pinned versions.
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::cargo;
+use crate::lapin;
 use crate::packages::{self, Requirement};
 
 /// The lists of what is installed: `package.json` with its lock, and `requirements.txt`.
@@ -37,6 +39,8 @@ pub(crate) struct Tools {
     pub(crate) python: PathBuf,
     /// The source of [`PY_AMQP`].
     pub(crate) py_amqp: PathBuf,
+    /// The programs that lapin's own tests are, as `PATH` lists folders.
+    pub(crate) lapin: OsString,
     /// Where npm's packages of the queue libraries are.
     pub(crate) queue_node_modules: PathBuf,
     /// The Python that has PyPI's packages of the queue libraries.
@@ -52,12 +56,13 @@ impl Tools {
         fs::create_dir_all(&tools).with_context(|| format!("making {}", tools.display()))?;
         let python = install_python(&root.join(PEERS), &tools.join("python"))?;
         let py_amqp = unpack_py_amqp(&python, &tools.join("py-amqp"))?;
+        let lapin = std::env::join_paths(lapin::build_tests()?).context("listing the tests of lapin")?;
         let node = Node::install(&python)?;
         let node_modules = install_node(&root.join(PEERS), &tools.join("node"), &node)?;
         let libraries = root.join(QUEUE_LIBRARIES);
         let queue_python = install_python(&libraries, &tools.join("queue-python"))?;
         let queue_node_modules = install_node(&libraries, &tools.join("queue-node"), &node)?;
-        Ok(Self { node_modules, node, python, py_amqp, queue_node_modules, queue_python })
+        Ok(Self { node_modules, node, python, py_amqp, lapin, queue_node_modules, queue_python })
     }
 }
 

@@ -60,6 +60,14 @@ impl Peers {
         command
     }
 
+    /// The tests that come with the package of lapin, a program each. They go to `AMQP_ADDR`.
+    ///
+    /// # Panics
+    /// When the test runner has not built them.
+    pub fn lapin_suite(&self) -> Vec<Command> {
+        std::env::split_paths(&crate::told("MSGFLO_E2E_LAPIN")).map(Command::new).collect()
+    }
+
     /// Runs a script of Python that finds PyPI's packages.
     pub fn python_script(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);
