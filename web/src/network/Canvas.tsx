@@ -18,7 +18,7 @@ import { useStatus } from "../protocol/status";
 import { useMay, useNetwork } from "../protocol/store";
 import { connect, move, removeEdges, removeNodes } from "./edits";
 import { EdgeLine } from "./EdgeLine";
-import { flowEdges, viewNodes, type FlowEdge, type FlowNode } from "./flow";
+import { flowEdges, flowNode, viewNodes, type FlowEdge, type FlowNode } from "./flow";
 import { GroupFrames } from "./GroupFrames";
 import { places, type Place } from "./layout";
 import { NodeCard } from "./NodeCard";
@@ -68,12 +68,11 @@ export function Canvas() {
         const place = where[view.id] ?? { x: 0, y: 0 };
         if (!node) {
           const isSelected = selected.kind === "node" && selected.id === view.id;
-          const size = { width: view.width, height: view.height };
-          return { id: view.id, type: "participant", position: place, data: view, selected: isSelected, ...size };
+          return { ...flowNode(view, place), selected: isSelected };
         }
         const position = node.dragging || pending.current[view.id] ? node.position : place;
         const isSame = node.data === view && node.position.x === position.x && node.position.y === position.y;
-        return isSame ? node : { ...node, data: view, position, width: view.width, height: view.height };
+        return isSame ? node : { ...node, ...flowNode(view, position) };
       });
     });
     // eslint-disable-next-line react-hooks/exhaustive-deps

@@ -1,26 +1,17 @@
-import { Handle, Position, useUpdateNodeInternals, type NodeProps } from "@xyflow/react";
-import { memo, useEffect, useRef } from "react";
+import { Handle, Position, type NodeProps } from "@xyflow/react";
+import { memo } from "react";
 
 import { Badge } from "../design/Badge";
 import { Icon } from "../design/Icon";
 import type { FlowNode } from "./flow";
 import { iconOf } from "./icons";
-import { brief, HEADER, ROW, type PortView } from "./ports";
+import { brief, HEADER, middleOf, ROW, type PortView } from "./ports";
 import { nodeState, waitingWords } from "./state";
 
 /** A participant: who it is, what it does, how it fares, and its ports. */
 export const NodeCard = memo(function NodeCard({ data, selected }: NodeProps<FlowNode>) {
   const { id, component, observed, kind, inports, outports, isFaded } = data;
   const state = nodeState(observed);
-  // Ports that come later must be measured, or their edges are not drawn: a node may keep its size meanwhile.
-  const measure = useUpdateNodeInternals();
-  const handles = [...inports, ...outports].map(({ handle }) => handle).join();
-  const measured = useRef(handles);
-  useEffect(() => {
-    if (measured.current === handles) return;
-    measured.current = handles;
-    measure(id);
-  }, [handles, id, measure]);
   const { running, wanted } = observed;
   const count = running !== undefined && wanted !== undefined && wanted + running > 0 && (wanted !== 1 || running !== 1) ? ` ${running}/${wanted}` : "";
   const classes = ["network-node", kind, observed.state, selected && "selected", isFaded && "faded"];
@@ -65,7 +56,7 @@ function PortRow({ port, row, side }: { port: PortView; row: number; side: "in" 
         position={side === "in" ? Position.Left : Position.Right}
         id={port.handle}
         className={port.isKnown ? "network-handle" : "network-handle unknown"}
-        style={{ top: top + ROW / 2 }}
+        style={{ top: middleOf(row) }}
       />
       <div className={`network-port ${side}`} style={{ top }}>
         <span className={port.isKnown ? "network-port-name" : "network-port-name unknown"} title={title}>

@@ -1,12 +1,12 @@
 // From the graph to what the canvas draws. What has not changed stays the same object, so that it is not drawn again.
 
-import type { Edge, Node } from "@xyflow/react";
+import { Position, type Edge, type Node, type NodeHandle } from "@xyflow/react";
 
 import type { Graph, GraphEdge } from "../protocol/graph";
 import type { NodeStatus } from "../protocol/status";
 import { componentOf } from "../protocol/store";
 import type { Component, Metadata } from "../protocol/types";
-import { handleOf, touchingOf, viewNode, type NodeView } from "./ports";
+import { BORDER, HANDLE, handleOf, middleOf, touchingOf, viewNode, type NodeView } from "./ports";
 
 export type FlowNode = Node<NodeView, "participant">;
 export type FlowEdge = Edge<EdgeView, "connection">;
@@ -50,6 +50,38 @@ export function viewNodes(
 function matches({ id, component }: { id: string; component: string }, search: string): boolean {
   const wanted = search.trim().toLowerCase();
   return !wanted || id.toLowerCase().includes(wanted) || component.toLowerCase().includes(wanted);
+}
+
+/**
+ * A node as it is drawn. Its size and where its handles lie follow from its ports, so nothing is measured: what the page
+ * measures comes late, and is lost when the node changes meanwhile, with the edges that wait for it.
+ */
+export function flowNode(view: NodeView, position: { x: number; y: number }): FlowNode {
+  const size = { width: view.width, height: view.height };
+  return { id: view.id, type: "participant", position, data: view, ...size, measured: size, handles: handlesOf(view) };
+}
+
+function handlesOf({ inports, outports, width }: NodeView): NodeHandle[] {
+  const size = { width: HANDLE, height: HANDLE };
+  const y = (row: number) => BORDER + middleOf(row) - HANDLE / 2;
+  return [
+    ...inports.map(({ handle }, row) => ({
+      id: handle,
+      type: "target" as const,
+      position: Position.Left,
+      x: BORDER - HANDLE / 2,
+      y: y(row),
+      ...size,
+    })),
+    ...outports.map(({ handle }, row) => ({
+      id: handle,
+      type: "source" as const,
+      position: Position.Right,
+      x: width - BORDER - HANDLE / 2,
+      y: y(row),
+      ...size,
+    })),
+  ];
 }
 
 export function edgeState(metadata: Metadata): { state: EdgeView["state"]; reason?: string; rate?: number } {

@@ -47,7 +47,13 @@ export interface NodeView {
 
 export const HEADER = 54;
 export const ROW = 26;
+/** How large a handle and how wide the border is: see network.css. */
+export const HANDLE = 11;
+export const BORDER = 1;
 const FOOT = 8;
+
+/** How far below a node's top the middle of a row of ports is. */
+export const middleOf = (row: number) => HEADER + row * ROW + ROW / 2;
 
 const BINDINGS = ["msgflo/RoundRobin", "msgflo/PubSub"];
 
