@@ -2,16 +2,16 @@
 //!
 //! The best there is is used: times that somebody measured ([`JobTimes`]), else Little's law on what is in flight
 //! and acknowledged, S = Σ in flight·dt ÷ Σ completions, which needs no more than a broker tells. The configured
-//! values count as [`PRIOR`] jobs seen, and what was seen fades with a time constant of [`MEMORY`], so that an
-//! estimate neither jumps at the first job nor sticks to the past. Little's law tells no deviation; there the
-//! configured ratio of deviation to mean is kept.
+//! values count as [`FEWEST`] jobs seen, and what was seen fades with a time constant of [`MEMORY`], but to no less than
+//! that: an estimate neither jumps at the first job, nor sticks to the past, nor is forgotten while nothing happens. Little's
+//! law tells no deviation; there the configured ratio of deviation to mean is kept.
 
 use std::time::Duration;
 
 use crate::{InFlight, JobTimes, Observation, RoleConfig, Timestamp};
 
-/// As many jobs as the configured values are worth.
-const PRIOR: f64 = 20.0;
+/// As many jobs as the configured values are worth at first, and as many as are always remembered.
+const FEWEST: f64 = 20.0;
 
 /// What is this old counts 1/e.
 const MEMORY: Duration = Duration::from_secs(3600);
@@ -23,13 +23,21 @@ const LONGEST_GAP: Duration = Duration::from_secs(600);
 const SHORTEST: f64 = 1e-6;
 
 /// Sums over the jobs seen.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Learner {
+    /// As many jobs as the configured values are worth still.
+    configured: f64,
     jobs: f64,
     sum: f64,
     /// `None` where no deviation is known.
     squares: Option<f64>,
     seen: Option<(Timestamp, Option<JobTimes>)>,
+}
+
+impl Default for Learner {
+    fn default() -> Self {
+        Self { configured: FEWEST, jobs: 0.0, sum: 0.0, squares: None, seen: None }
+    }
 }
 
 impl Learner {
@@ -42,10 +50,7 @@ impl Learner {
         if gap.is_zero() {
             return;
         }
-        let fade = (-gap.as_secs_f64() / MEMORY.as_secs_f64()).exp();
-        self.jobs *= fade;
-        self.sum *= fade;
-        self.squares = self.squares.map(|squares| squares * fade);
+        self.forget(gap);
         match (before, times) {
             // Sums that have shrunk have started anew.
             (Some(before), Some(times)) if times.jobs >= before.jobs => {
@@ -57,6 +62,15 @@ impl Learner {
             (None, None) if gap <= LONGEST_GAP => self.by_littles_law(role, observation, gap),
             _ => {}
         }
+    }
+
+    fn forget(&mut self, gap: Duration) {
+        let fade =
+            (-gap.as_secs_f64() / MEMORY.as_secs_f64()).exp().max(FEWEST / (self.jobs + self.configured));
+        self.configured *= fade;
+        self.jobs *= fade;
+        self.sum *= fade;
+        self.squares = self.squares.map(|squares| squares * fade);
     }
 
     fn by_littles_law(&mut self, role: &RoleConfig, observation: &Observation, gap: Duration) {
@@ -78,10 +92,12 @@ impl Learner {
     /// The role with what has been learnt in place of what is configured.
     pub(crate) fn applied_to(&self, role: &RoleConfig) -> RoleConfig {
         let (mean, deviation) = (role.processing.as_secs_f64(), role.stddev.as_secs_f64());
-        let learnt = ((self.sum + PRIOR * mean) / (self.jobs + PRIOR)).max(SHORTEST);
+        let jobs = self.jobs + self.configured;
+        let learnt = ((self.sum + self.configured * mean) / jobs).max(SHORTEST);
         let deviation = match self.squares {
             Some(squares) => {
-                let second = (squares + PRIOR * (mean * mean + deviation * deviation)) / (self.jobs + PRIOR);
+                let configured = self.configured * (mean * mean + deviation * deviation);
+                let second = (squares + configured) / jobs;
                 (second - learnt * learnt).max(0.0).sqrt()
             }
             None => deviation / mean * learnt,
@@ -133,6 +149,20 @@ mod tests {
         let (mean, deviation) = after(|_| sample.clone(), 200);
         assert!((mean - 2.0).abs() < 0.05, "{mean}");
         assert!((deviation / mean - 0.5).abs() < 1e-6, "the configured ratio is kept");
+    }
+
+    #[test]
+    fn a_wrong_configuration_is_forgotten_where_jobs_are_rare_and_what_was_learnt_is_not() {
+        // One job in half a minute, of 2 s; after ten hours nothing more comes.
+        let rare = |cycle: u64| {
+            let jobs = cycle.min(1200);
+            let times = JobTimes { jobs, sum: jobs as f64 * 2.0, squares: jobs as f64 * 4.0 };
+            QueueSample { times: Some(times), ..QueueSample::default() }
+        };
+        let (mean, _) = after(rare, 1200);
+        assert!((mean - 2.0).abs() < 0.01, "{mean}");
+        let (later, _) = after(rare, 12_000);
+        assert!((later - mean).abs() < 0.01, "{later}");
     }
 
     #[test]

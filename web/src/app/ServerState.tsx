@@ -1,13 +1,10 @@
-import { useEffect } from "react";
-
 import { Badge } from "../design/Badge";
 import { Icon } from "../design/Icon";
 import { useStatus } from "../protocol/status";
-import { join, useNetwork } from "../protocol/store";
+import { useNetwork } from "../protocol/store";
 
 /** Whether what is shown is live, and who else looks at it. */
 export function ServerState() {
-  useEffect(join, []);
   const link = useNetwork((state) => state.link);
   const label = useNetwork((state) => state.runtime?.label);
   const editors = useStatus((state) => state.status?.editors ?? 0);

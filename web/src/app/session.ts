@@ -3,6 +3,7 @@
 import { create } from "zustand";
 
 import type { Me } from "../api";
+import { join } from "../protocol/store";
 import { rest, RestError } from "./rest";
 import { currentSecret, rememberSecret } from "./secret";
 
@@ -49,6 +50,8 @@ export async function connect() {
       useSession.setState({ session: { state: "locked", isWrong: currentSecret() !== undefined } });
       return;
     }
+    // What the network is comes while the view that shows it is loaded.
+    if (network === "there") join();
     const abilities: Abilities = {
       network: network === "there",
       scaling: scaling === "there",

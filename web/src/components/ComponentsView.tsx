@@ -1,6 +1,6 @@
 import "./components.css";
 
-import { useEffect, useMemo, useState } from "react";
+import { useMemo, useState } from "react";
 
 import { go, link, useRoute } from "../app/route";
 import { Button } from "../design/Button";
@@ -9,12 +9,11 @@ import { EmptyState, ErrorState, Loading } from "../design/Notice";
 import { SearchField } from "../design/SearchField";
 import { iconOf } from "../network/icons";
 import { usePolledStatus } from "../protocol/status";
-import { join, useMay, useNetwork } from "../protocol/store";
+import { useMay, useNetwork } from "../protocol/store";
 import { ComponentPage } from "./ComponentPage";
 import { NewComponent } from "./NewComponent";
 
 export default function ComponentsView() {
-  useEffect(join, []);
   usePolledStatus();
   const components = useNetwork((state) => state.components);
   const isLoaded = useNetwork((state) => state.isLoaded || state.refusal !== undefined);

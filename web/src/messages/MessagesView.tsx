@@ -1,6 +1,6 @@
 import "./messages.css";
 
-import { useEffect, useMemo, useState } from "react";
+import { useMemo, useState } from "react";
 
 import { link, useRoute } from "../app/route";
 import { Badge } from "../design/Badge";
@@ -9,7 +9,7 @@ import { EmptyState, ErrorState, Loading } from "../design/Notice";
 import { SearchField } from "../design/SearchField";
 import { edgeState } from "../network/flow";
 import { edgeWords } from "../network/state";
-import { join, useMay, useNetwork } from "../protocol/store";
+import { useMay, useNetwork } from "../protocol/store";
 import { DeadLetters } from "./DeadLetters";
 import { edgeAt, endText } from "./history";
 import { ParkedList, usePolledParked } from "./ParkedList";
@@ -17,7 +17,6 @@ import { Stream } from "./Stream";
 
 /** Two lists at the left, connections and deadletter queues; at the right what was chosen. */
 export default function MessagesView() {
-  useEffect(join, []);
   const { graph, isLoaded, refusal } = useNetwork();
   const maySee = useMay("network:data");
   const { rest } = useRoute();

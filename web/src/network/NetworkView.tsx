@@ -8,7 +8,7 @@ import { useRoute } from "../app/route";
 import { Button } from "../design/Button";
 import { EmptyState, ErrorState, Loading } from "../design/Notice";
 import { usePolledStatus } from "../protocol/status";
-import { ask, complain, join, redo, undo, useMay, useNetwork } from "../protocol/store";
+import { ask, complain, redo, undo, useMay, useNetwork } from "../protocol/store";
 import { AddNode } from "./AddNode";
 import { Canvas } from "./Canvas";
 import { EdgeInspector } from "./EdgeInspector";
@@ -19,7 +19,6 @@ import { TextPane } from "./TextPane";
 import { Toolbar } from "./Toolbar";
 
 export default function NetworkView() {
-  useEffect(join, []);
   usePolledStatus();
   useShortcuts();
   useLinkedNode();

@@ -24,7 +24,8 @@ fn browse(peers: &Peers, script: &str, arguments: &[&str]) -> String {
     let mut command = peers.node_script(&format!("{SCRIPTS}/{script}"));
     let output = command.args(arguments).output().expect("Node starts");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
+    print!("{out}");
+    assert!(output.status.success(), "{}\n{err}", output.status);
     out.into_owned()
 }
 
