@@ -24,7 +24,7 @@ pub(crate) fn all(addresses: &Addresses, processes: Processes, procfile: bool) -
     } else {
         registry.with_named_actuator("processes", processes)
     };
-    let registry = with_remote(registry, addresses)?
+    let registry = with_remote(registry, addresses, |heroku| heroku)?
         .with_named_source("prometheus", Arc::new(sources::prometheus().map_err(Stop::internal)?))
         .with_named_source("http", Arc::new(sources::http().map_err(Stop::internal)?))
         .with_named_source("command", Arc::new(sources::command()))
@@ -39,10 +39,14 @@ pub(crate) fn all(addresses: &Addresses, processes: Processes, procfile: bool) -
 /// What neither runs anything that a configuration says nor uses what this machine may, for configurations that others
 /// send: queues of brokers and databases that they have the credentials of, and Heroku.
 pub(crate) fn remote(addresses: &Addresses) -> Result<Registry, Stop> {
-    with_remote(Registry::new(), addresses)
+    with_remote(Registry::new(), addresses, Heroku::with_fixed_address)
 }
 
-fn with_remote(registry: Registry, addresses: &Addresses) -> Result<Registry, Stop> {
+fn with_remote(
+    registry: Registry,
+    addresses: &Addresses,
+    limit: impl FnOnce(Heroku) -> Heroku,
+) -> Result<Registry, Stop> {
     let rabbitmq = RabbitMq::new(addresses.management.clone()).map_err(Stop::internal)?;
     let heroku = match &addresses.heroku {
         Some(url) => Heroku::at(url.clone()),
@@ -64,6 +68,6 @@ fn with_remote(registry: Registry, addresses: &Addresses) -> Result<Registry, St
         .with_named_source("oban", Arc::new(sources::oban()))
         .with_named_source("pgmq", Arc::new(sources::pgmq()))
         .with_named_source("sql", Arc::new(sources::sql()))
-        .with_actuator("heroku", Arc::new(heroku));
+        .with_actuator("heroku", Arc::new(limit(heroku)));
     Ok(registry)
 }

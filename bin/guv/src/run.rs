@@ -129,7 +129,7 @@ fn file_config(run: &Run) -> Result<Option<FileConfig>, Stop> {
     let (name, allowed) = (path.display().to_string(), run.config.allow_key.clone());
     let environment = environment()?;
     let read = move |text: &str| guv::config::load(&name, text, &environment, &allowed);
-    Ok(Some(FileConfig { path, versions, read: Arc::new(read) }))
+    Ok(Some(FileConfig::new(path, versions, Arc::new(read))))
 }
 
 /// Whoever is to be told of decisions.

@@ -42,7 +42,11 @@ pub(crate) async fn serve(options: Serve) -> Outcome {
                 Asked::Reload => {}
                 asked => {
                     cancel.cancel();
-                    finished.await;
+                    // What is being changed is waited for, unless somebody insists.
+                    tokio::select! {
+                        () = &mut finished => {}
+                        () = async { while signals.next().await == Asked::Reload {} } => {}
+                    }
                     let interrupted = asked == Asked::Interrupt;
                     return Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS });
                 }

@@ -63,7 +63,7 @@ impl Scaling {
             .map_err(|error| Stop::config(because(&error)))?;
         let name = path.display().to_string();
         let read = move |text: &str| scale::read(&name, text, &desired);
-        let file = FileConfig { path, versions: state.join("scaling.versions"), read: Arc::new(read) };
+        let file = FileConfig::new(path, state.join("scaling.versions"), Arc::new(read));
         Ok(Scaler { handle, history, file })
     }
 }

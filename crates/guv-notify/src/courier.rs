@@ -35,8 +35,8 @@ fn run(target: &Target, shared: &Shared) {
                 state.telling = true;
                 drop(state);
                 let agent = agent.get_or_insert_with(self::agent);
-                for (role, note) in due {
-                    if let Err(error) = tell(agent, target, &role, note) {
+                for (role, what) in due {
+                    if let Err(error) = tell(agent, target, &role, what) {
                         tracing::warn!(role, error, "nobody could be told of the role's jobs");
                         shared.lock().notes.failed(&role);
                     }
@@ -48,19 +48,15 @@ fn run(target: &Target, shared: &Shared) {
     }
 }
 
-/// Notes that come to the same for the target.
+/// What a note comes to for the target: for guv whether there are jobs, for Heroku how many workers are needed.
 fn significance(target: &Target, note: Note) -> u64 {
-    match (target, note) {
-        (Target::Guv(_), Note::Up { .. }) => 1,
-        (Target::Guv(_), Note::Down) => 0,
-        (Target::Heroku(heroku), note) => u64::from(heroku.needed(pending(note))),
-    }
-}
-
-fn pending(note: Note) -> u64 {
-    match note {
-        Note::Up { pending } => pending,
+    let pending = match note {
+        Note::More { pending } | Note::Up { pending } => pending,
         Note::Down => 0,
+    };
+    match target {
+        Target::Guv(_) => u64::from(note != Note::Down),
+        Target::Heroku(heroku) => u64::from(heroku.needed(pending)),
     }
 }
 
@@ -80,7 +76,7 @@ fn agent() -> Agent {
         .into()
 }
 
-fn tell(agent: &Agent, target: &Target, role: &str, note: Note) -> Result<(), String> {
+fn tell(agent: &Agent, target: &Target, role: &str, what: u64) -> Result<(), String> {
     let sent = match target {
         Target::Guv(Guv { url, token }) => {
             let url = format!("{}/v1/roles/{}/notify", url.trim_end_matches('/'), encoded(role));
@@ -92,8 +88,7 @@ fn tell(agent: &Agent, target: &Target, role: &str, note: Note) -> Result<(), St
         }
         Target::Heroku(heroku) => {
             let Heroku { app, token, address, .. } = heroku;
-            let quantity = heroku.needed(pending(note));
-            let body = json!({"updates": [{"type": role, "quantity": quantity}]}).to_string();
+            let body = json!({"updates": [{"type": role, "quantity": what}]}).to_string();
             agent
                 .patch(format!("{}/apps/{}/formation", address.trim_end_matches('/'), encoded(app)))
                 .header("authorization", format!("Bearer {token}"))

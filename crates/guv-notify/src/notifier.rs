@@ -100,7 +100,7 @@ impl Notifier {
     /// Jobs were enqueued: so many more wait. Never blocks.
     pub fn scale_up(&self, role: &str, jobs: u64) {
         if jobs > 0 {
-            self.note(role, Note::Up { pending: jobs });
+            self.note(role, Note::More { pending: jobs });
         }
     }
 
@@ -114,7 +114,8 @@ impl Notifier {
     pub fn scale_with(&self, role: &str, load: Load) {
         match load {
             Load { pending: 0, working: 0 } => self.scale_down(role),
-            Load { pending, .. } => self.scale_up(role, pending),
+            Load { pending: 0, .. } => {}
+            Load { pending, .. } => self.note(role, Note::Up { pending }),
         }
     }
 

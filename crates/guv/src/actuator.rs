@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use guv_model::{AppName, RoleConfig, WorkerCount};
+use url::Url;
 
 use crate::{Answers, BoxError};
 
@@ -22,6 +23,12 @@ pub trait Actuator: Send + Sync {
     fn accepts(&self, role: &RoleConfig) -> Result<(), String> {
         let _ = role;
         Ok(())
+    }
+
+    /// Where the role's workers are, if there are several such places: what happens at one does not delay the roles at others.
+    fn place(&self, role: &RoleConfig) -> Option<Url> {
+        let _ = role;
+        None
     }
 
     /// How many workers each role has, called in every cycle, in a dry run too. It must not change anything.

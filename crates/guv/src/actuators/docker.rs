@@ -259,6 +259,10 @@ impl Actuator for Docker {
         }
     }
 
+    fn place(&self, role: &RoleConfig) -> Option<Url> {
+        Some(role.actuator.as_ref()?.url("url")?.reveal().clone())
+    }
+
     async fn count(
         &self,
         app: Option<&AppName>,

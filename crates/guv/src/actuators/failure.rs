@@ -12,6 +12,9 @@ use crate::record::with_causes;
 /// How long to leave a platform alone that has had enough requests and tells no time.
 const EXHAUSTED: Duration = Duration::from_secs(60);
 
+/// A platform is never left alone for longer, whatever it says.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+
 /// Like [`ActuatorError`], but it can be cloned: one request may fail for several roles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
@@ -84,7 +87,8 @@ impl Failure {
 
 /// For how long a platform wants to be left alone, where it says so in seconds.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST))
 }
 
 impl From<Failure> for ActuatorError {

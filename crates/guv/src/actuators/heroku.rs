@@ -40,6 +40,8 @@ const HINTS: [&str; 2] =
 pub struct Heroku {
     http: reqwest::Client,
     address: Url,
+    /// Whether a role may name another address, where its key then goes.
+    is_fixed: bool,
     /// Requests that an app's account has left, as the last answer said.
     remaining: Mutex<HashMap<AppName, u32>>,
 }
@@ -67,7 +69,12 @@ impl Heroku {
     /// As for [`Heroku::new`].
     pub fn at(address: Url) -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).user_agent("guv").build()?;
-        Ok(Self { http, address, remaining: Mutex::default() })
+        Ok(Self { http, address, is_fixed: false, remaining: Mutex::default() })
+    }
+
+    /// The same, for configurations that others send: none may say where the key goes.
+    pub fn with_fixed_address(self) -> Self {
+        Self { is_fixed: true, ..self }
     }
 
     /// A request about the formation of the app of these roles, which all have one and a key.
@@ -132,11 +139,18 @@ impl Actuator for Heroku {
         if let Some(other) = role.actuator.as_ref().filter(|part| part.kind() != KIND) {
             return Err(format!("the role asks for `actuator: {}`", other.kind()));
         }
+        if self.is_fixed && role.actuator.as_ref().is_some_and(|part| part.url("url").is_some()) {
+            return Err("the address of Heroku's API cannot be set here; leave `url:` out".to_owned());
+        }
         match (&role.app, &role.api_key) {
             (None, _) => Err("it has no app; set `app:` or GUV_APP".to_owned()),
             (_, None) => Err("it has no key; set `apikey:` or HEROKU_API_KEY".to_owned()),
             (Some(_), Some(_)) => Ok(()),
         }
+    }
+
+    fn place(&self, role: &RoleConfig) -> Option<Url> {
+        Some(role.actuator.as_ref()?.url("url")?.reveal().clone())
     }
 
     async fn count(

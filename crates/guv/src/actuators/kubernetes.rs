@@ -273,6 +273,10 @@ impl Actuator for Kubernetes {
         }
     }
 
+    fn place(&self, role: &RoleConfig) -> Option<Url> {
+        Some(role.actuator.as_ref()?.url("url")?.reveal().clone())
+    }
+
     async fn count(&self, _: Option<&AppName>, roles: &[&RoleConfig]) -> Answers<WorkerCount, ActuatorError> {
         let counts = roles.iter().map(|role| async move {
             let count = self.current(role).await.map(|Scale { spec, status }| WorkerCount {

@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use guv_model::{AppName, Role, RoleConfig, WorkerCount};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::failure::Failure;
 use crate::{Actuator, ActuatorError, Answers, Change};
@@ -124,6 +125,10 @@ impl Actuator for Webhook {
             }
             Some(_) => Ok(()),
         }
+    }
+
+    fn place(&self, role: &RoleConfig) -> Option<Url> {
+        Some(role.actuator.as_ref()?.url("url")?.reveal().clone())
     }
 
     async fn count(

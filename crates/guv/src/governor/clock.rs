@@ -6,6 +6,7 @@ use guv_model::Timestamp;
 use tokio::time::Instant;
 
 /// The wall clock at the start, carried on by the monotonic one: a clock that is set does not disturb decisions.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     started: Instant,
     epoch: Duration,

@@ -9,6 +9,7 @@ use guv_model::{
     RoleState, Timestamp, WorkerCount,
 };
 use tokio::time::Instant;
+use url::Url;
 
 use super::Error;
 use crate::registry::Assignment;
@@ -17,11 +18,13 @@ use crate::{Quota, Registry};
 /// How long a limit that the platform has named is believed: plans are changed, and then somebody has to find out.
 const LIMIT_BELIEVED: Duration = Duration::from_secs(15 * 60);
 
-/// The roles of one application on one actuator: they are counted and changed together.
+/// The roles of one application at one place of an actuator: they are counted and changed together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Group {
     pub(super) actuator: usize,
     pub(super) app: Option<AppName>,
+    /// Where they are, as the actuator says.
+    pub(super) place: Option<Url>,
 }
 
 /// The roles of a group whose queues the same source looks at: nothing that happens to other partitions delays them.
@@ -37,10 +40,14 @@ pub(super) struct Partition {
 pub(super) struct Member {
     pub(super) config: Arc<RoleConfig>,
     assignment: Assignment,
+    /// Where the workers are.
+    place: Option<Url>,
     partition: usize,
     state: RoleState,
     /// What was seen, or set, last.
     workers: Option<WorkerCount>,
+    /// What the platform is being asked for: for budgets it is there already.
+    pub(super) asked: Option<u32>,
     limit: Option<LearntLimit>,
     pub(super) manual: Option<Manual>,
     /// Until when somebody has paused it.
@@ -119,9 +126,13 @@ impl Fleet {
             .map(|(config, assignment)| match known.remove(&config.role) {
                 Some(mut member) => {
                     member.state.reconfigure(window, config.limits);
-                    Member { config: Arc::new(config), assignment, limit: None, ..member }
+                    let place = place(registry, assignment, &config);
+                    Member { config: Arc::new(config), assignment, place, limit: None, ..member }
                 }
-                None => Member::new(config, assignment, window),
+                None => {
+                    let place = place(registry, assignment, &config);
+                    Member::new(config, assignment, place, window)
+                }
             })
             .collect();
         self.index = self.members.iter().enumerate().map(|(i, m)| (m.config.role.clone(), i)).collect();
@@ -224,6 +235,10 @@ impl Fleet {
     }
 }
 
+fn place(registry: &Registry, assignment: Assignment, role: &RoleConfig) -> Option<Url> {
+    registry.actuator(assignment.actuator?).place(role)
+}
+
 /// The less is left, the longer: most of what is given back is saved for changes.
 fn pause_between_counts(quota: Quota) -> Duration {
     let requests = match quota.remaining {
@@ -250,13 +265,15 @@ fn partitions(members: &mut [Member]) -> Vec<Partition> {
 }
 
 impl Member {
-    fn new(config: RoleConfig, assignment: Assignment, window: usize) -> Self {
+    fn new(config: RoleConfig, assignment: Assignment, place: Option<Url>, window: usize) -> Self {
         Self {
             config: Arc::new(config),
             assignment,
+            place,
             partition: 0,
             state: RoleState::new(window),
             workers: None,
+            asked: None,
             limit: None,
             manual: None,
             paused: None,
@@ -270,7 +287,7 @@ impl Member {
     /// The group that the role is counted and changed with; `None` without an actuator.
     fn group(&self) -> Option<Group> {
         let actuator = self.assignment.actuator?;
-        Some(Group { actuator, app: self.config.app.clone() })
+        Some(Group { actuator, app: self.config.app.clone(), place: self.place.clone() })
     }
 
     /// Decides for the role. Without a sample nothing is remembered.
@@ -303,7 +320,12 @@ impl Member {
     /// The last decision as it stands now: with the workers that there are, and what it still wants.
     fn standing(&self) -> Option<Decision> {
         let (mut decision, wish) = self.decision.clone()?;
-        decision.inputs.observation.workers = self.workers;
+        decision.inputs.observation.workers = match (self.workers, self.asked) {
+            (Some(workers), Some(asked)) => {
+                Some(WorkerCount { current: workers.current.max(asked), ..workers })
+            }
+            (workers, asked) => workers.or(asked.map(WorkerCount::running)),
+        };
         decision.target = wish;
         Some(decision)
     }

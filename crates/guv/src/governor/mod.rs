@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Record, Recorder, Registry, Unserved, Wake};
 
+use clock::Clock;
 use fleet::Fleet;
 use journal::Journal;
 use service::{Command, Service};
@@ -111,9 +112,10 @@ impl Governor {
         let (snapshots, snapshot_receiver) = latest::channel(Arc::new(snapshot));
         let wake = Wake::default();
         let journal = Journal::new(records.clone(), snapshots);
-        let service = Service::new(fleet, registry, options, wake.clone(), journal, configs);
+        let clock = Clock::start();
+        let service = Service::new(fleet, registry, options, clock, wake.clone(), journal, configs);
         tokio::spawn(service.run(poll_interval, command_receiver, cancel));
-        Ok(Handle { commands, wake, records, snapshots: snapshot_receiver, configs: config_receiver })
+        Ok(Handle { commands, clock, wake, records, snapshots: snapshot_receiver, configs: config_receiver })
     }
 }
 
@@ -121,6 +123,7 @@ impl Governor {
 #[derive(Clone)]
 pub struct Handle {
     commands: mpsc::Sender<Command>,
+    clock: Clock,
     wake: Wake,
     records: broadcast::Sender<Arc<Record>>,
     snapshots: latest::Receiver<Arc<Snapshot>>,
@@ -128,6 +131,11 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// Now, by the clock that the governor goes by: it began with the machine's, and is not disturbed when that is set.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Every record from now on, one per role and cycle. A subscriber that lags too far behind loses the oldest
     /// ones and is told how many.
     pub fn decisions(&self) -> broadcast::Receiver<Arc<Record>> {

@@ -61,6 +61,7 @@ impl Service {
         fleet: Fleet,
         registry: Registry,
         options: Options,
+        clock: Clock,
         wake: Wake,
         journal: Journal,
         configs: latest::Sender<Arc<Config>>,
@@ -69,7 +70,7 @@ impl Service {
             fleet,
             registry,
             options,
-            clock: Clock::start(),
+            clock,
             wake,
             journal,
             configs,
@@ -336,6 +337,9 @@ impl Service {
     }
 
     fn apply(&mut self, job: Job, records: Vec<Record>, wanted: Vec<Wanted>, group: &Group, attempt: usize) {
+        for Wanted { index, target, .. } in &wanted {
+            self.fleet.members[*index].asked = Some(*target);
+        }
         let wanted = wanted
             .into_iter()
             .map(|wanted| (wanted, self.fleet.members[wanted.index].config.clone()))
@@ -362,6 +366,7 @@ impl Service {
             records.iter().enumerate().map(|(at, record)| (record.role.clone(), at)).collect();
         let mut again = Vec::new();
         for wanted in wanted {
+            self.fleet.members[wanted.index].asked = None;
             let role = self.fleet.members[wanted.index].config.role.clone();
             let answer = answers.remove(&role).unwrap_or(Err(ActuatorError::NoAnswer));
             let outcome = match settle(&mut self.fleet, &group, wanted, answer, now) {

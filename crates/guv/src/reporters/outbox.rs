@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder};
+use reqwest::{Client, RequestBuilder, StatusCode};
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use crate::record::with_causes;
 
@@ -14,10 +15,19 @@ const BACKLOG: usize = 256;
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long is waited before it is tried again, where that is worth it.
+const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
+
+struct Parcel {
+    request: RequestBuilder,
+    /// Before each further attempt.
+    pauses: &'static [Duration],
+}
+
 pub(super) struct Outbox {
     name: &'static str,
     client: Client,
-    requests: mpsc::Sender<RequestBuilder>,
+    requests: mpsc::Sender<Parcel>,
     full: AtomicBool,
 }
 
@@ -37,8 +47,18 @@ impl Outbox {
         &self.client
     }
 
+    /// Sends it once: the next one says more.
     pub(super) fn put(&self, request: RequestBuilder) {
-        let full = self.requests.try_send(request).is_err();
+        self.send(Parcel { request, pauses: &[] });
+    }
+
+    /// Sends it, and again if nobody was there to take it: it is said only once.
+    pub(super) fn put_surely(&self, request: RequestBuilder) {
+        self.send(Parcel { request, pauses: &PAUSES });
+    }
+
+    fn send(&self, parcel: Parcel) {
+        let full = self.requests.try_send(parcel).is_err();
         if full && !self.full.swap(full, Ordering::Relaxed) {
             tracing::warn!(reporter = self.name, "it does not keep up; reports are dropped");
         } else if !full {
@@ -48,12 +68,17 @@ impl Outbox {
 }
 
 /// Sends until nobody can put anything any more. The first failure of a row is logged.
-async fn send(name: &'static str, mut requests: mpsc::Receiver<RequestBuilder>) {
+async fn send(name: &'static str, mut requests: mpsc::Receiver<Parcel>) {
     let mut failing = false;
-    while let Some(request) = requests.recv().await {
-        let outcome = match request.send().await {
-            Ok(response) => response.error_for_status().map(|_| ()),
-            Err(error) => Err(error),
+    while let Some(Parcel { request, pauses }) = requests.recv().await {
+        let mut pauses = pauses.iter();
+        let outcome = loop {
+            let Some(attempt) = request.try_clone() else { break request.send().await.map(drop) };
+            let outcome = attempt.send().await.and_then(|response| response.error_for_status().map(drop));
+            match (&outcome, pauses.next()) {
+                (Err(error), Some(pause)) if is_passing(error) => sleep(*pause).await,
+                _ => break outcome,
+            }
         };
         match outcome {
             Err(error) if !failing => {
@@ -65,4 +90,9 @@ async fn send(name: &'static str, mut requests: mpsc::Receiver<RequestBuilder>) 
             Ok(()) => failing = false,
         }
     }
+}
+
+/// Whether it may go well the next time.
+fn is_passing(error: &reqwest::Error) -> bool {
+    error.status().is_none_or(|status| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS)
 }

@@ -48,7 +48,7 @@ impl Webhook {
             "timestamp": record.at,
             "decision": record.decision.to_string(),
         });
-        self.outbox.put(self.outbox.client().post(self.url.clone()).json(&body));
+        self.outbox.put_surely(self.outbox.client().post(self.url.clone()).json(&body));
     }
 }
 

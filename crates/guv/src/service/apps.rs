@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use guv_model::{AppName, Environment, Secret, Timestamp};
+use guv_model::{AppName, Environment, Role, Secret, Timestamp};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::store::{App, Store};
@@ -57,6 +58,8 @@ pub(super) struct Fleet {
     pub(super) cancel: CancellationToken,
     /// One token for each governor, to end it alone.
     governors: RwLock<BTreeMap<String, CancellationToken>>,
+    /// Held while something that is kept is changed: what is kept last is what is in force.
+    changes: Mutex<()>,
 }
 
 /// Why a configuration is not taken.
@@ -70,6 +73,13 @@ pub(super) enum Refused {
     Governor(crate::governor::Error),
     #[error("{0}")]
     Registry(BoxError),
+    /// It would use the platform's key for something else than what it was given for.
+    #[error(
+        "the role `{role}` is of the app `{asked}`, and the key that is kept is for `{app}`; set its `apikey:`"
+    )]
+    Foreign { role: Role, asked: AppName, app: String },
+    #[error("there is no application `{0}` any more")]
+    Gone(String),
     #[error("the store failed")]
     Store(#[from] super::store::Error),
 }
@@ -81,7 +91,7 @@ impl Fleet {
         registry: MakeRegistry,
         cancel: CancellationToken,
     ) -> Self {
-        Self { store, folder, registry, cancel, governors: RwLock::default() }
+        Self { store, folder, registry, cancel, governors: RwLock::default(), changes: Mutex::default() }
     }
 
     /// Reads a configuration as that of an application.
@@ -95,8 +105,53 @@ impl Fleet {
         crate::config::load(&name, text, &environment, &[])
     }
 
+    /// The same, if it uses the platform's key only for the app that the key was given for.
+    fn usable(&self, app: &App, text: &str) -> Result<Config, Refused> {
+        let config = self.read(app, text).map_err(Refused::Config)?.config;
+        let is_kept = |key: &Secret| app.platform_token.as_deref() == Some(key.reveal());
+        for role in config.roles.iter().filter(|role| role.api_key.as_ref().is_some_and(is_kept)) {
+            if let Some(asked) = role.app.as_ref().filter(|asked| asked.as_str() != app.platform_app) {
+                let (role, asked) = (role.role.clone(), asked.clone());
+                return Err(Refused::Foreign { role, asked, app: app.platform_app.clone() });
+            }
+        }
+        Ok(config)
+    }
+
+    /// The application as it is kept.
+    fn app(&self, id: &str) -> Result<App, Refused> {
+        let kept = self.store.apps()?.into_iter().find(|app| app.id == id);
+        kept.ok_or_else(|| Refused::Gone(id.to_owned()))
+    }
+
+    /// Keeps a text as the newest version of an application's configuration, and takes it into force. What is refused is not
+    /// kept.
+    pub(super) async fn take(&self, apps: &Apps, id: &str, who: &str, text: &str) -> Result<i64, Refused> {
+        let _one_at_a_time = self.changes.lock().await;
+        let app = self.app(id)?;
+        let config = self.usable(&app, text)?;
+        let version = self.store.add_version(id, who, now(), text)?;
+        if let Err(refused) = self.govern(apps, &app, config).await {
+            self.store.remove_version(id, version)?;
+            return Err(refused);
+        }
+        Ok(version)
+    }
+
+    /// Keeps what is said of an application's platform, and takes the newest configuration into force with it. Its version.
+    pub(super) async fn set(&self, apps: &Apps, app: &App) -> Result<Option<i64>, Refused> {
+        let _one_at_a_time = self.changes.lock().await;
+        self.store.put_app(app)?;
+        // What is kept counts: a token that was left out may be there already.
+        let app = self.app(&app.id)?;
+        let Some((version, text)) = self.store.text(&app.id, None)? else { return Ok(None) };
+        let config = self.usable(&app, &text)?;
+        self.govern(apps, &app, config).await?;
+        Ok(Some(version))
+    }
+
     /// Takes a configuration into force: into the governor that there is, else into a new one.
-    pub(super) async fn govern(&self, apps: &Apps, app: &App, config: Config) -> Result<(), Refused> {
+    async fn govern(&self, apps: &Apps, app: &App, config: Config) -> Result<(), Refused> {
         if let Some(governed) = apps.get(&app.id) {
             return governed.handle.reload(config).await.map_err(Refused::Governor);
         }
@@ -126,9 +181,9 @@ impl Fleet {
     pub(super) async fn resume(&self, apps: &Apps) -> Result<(), super::store::Error> {
         for app in self.store.apps()? {
             let Some((_, text)) = self.store.text(&app.id, None)? else { continue };
-            let outcome = match self.read(&app, &text) {
-                Ok(loaded) => self.govern(apps, &app, loaded.config).await,
-                Err(error) => Err(Refused::Config(error)),
+            let outcome = match self.usable(&app, &text) {
+                Ok(config) => self.govern(apps, &app, config).await,
+                Err(refused) => Err(refused),
             };
             if let Err(refused) = outcome {
                 tracing::error!(app = app.id, error = crate::record::with_causes(&refused), "not governed");
@@ -139,6 +194,7 @@ impl Fleet {
 
     /// Ends the governor of an application and forgets it. Its history stays.
     pub(super) async fn remove(&self, apps: &Apps, id: &str) -> Result<(), super::store::Error> {
+        let _one_at_a_time = self.changes.lock().await;
         self.store.remove_app(id)?;
         let cancel = self.governors.write().unwrap_or_else(PoisonError::into_inner).remove(id);
         if let (Some(cancel), Some(governed)) = (cancel, apps.take(id)) {

@@ -40,15 +40,21 @@ impl Desk {
 
     /// Takes a text into force, and keeps it as the newest version.
     pub(super) async fn take(&self, apps: &Apps, who: &str, text: &str) -> Result<i64, Refusal> {
-        let config = self.read(text).map_err(Refused::Config)?.config;
         match self {
-            Self::Kept(fleet, app) => {
-                fleet.govern(apps, app, config).await?;
-                Ok(fleet.store.add_version(&app.id, who, now(), text)?)
-            }
+            Self::Kept(fleet, app) => Ok(fleet.take(apps, &app.id, who, text).await?),
             Self::File(file, governed) => {
+                let config = (file.read)(text).map_err(Refused::Config)?.config;
+                let _one_at_a_time = file.changes.lock().await;
+                let before = governed.handle.config();
                 governed.handle.reload(config).await.map_err(Refused::Governor)?;
-                Ok(file.write(text, who, now())?)
+                match file.write(text, who, now()) {
+                    Ok(version) => Ok(version),
+                    Err(error) => {
+                        // What cannot be kept is not in force either.
+                        governed.handle.reload((*before).clone()).await.map_err(Refused::Governor)?;
+                        Err(error.into())
+                    }
+                }
             }
         }
     }

@@ -7,6 +7,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::sync::Mutex;
+
 use super::store::Version;
 use crate::config::{Error as Invalid, Loaded};
 
@@ -21,6 +23,8 @@ pub struct FileConfig {
     pub versions: PathBuf,
     /// Reads it.
     pub read: ReadConfig,
+    /// Held while it is changed: what is written last is what is in force.
+    pub(super) changes: Mutex<()>,
 }
 
 /// The file or its versions cannot be read or written.
@@ -40,6 +44,11 @@ impl Error {
 }
 
 impl FileConfig {
+    /// This file.
+    pub fn new(path: PathBuf, versions: PathBuf, read: ReadConfig) -> Self {
+        Self { path, versions, read, changes: Mutex::default() }
+    }
+
     pub(super) fn text(&self) -> Result<String, Error> {
         std::fs::read_to_string(&self.path).map_err(Error::of("cannot read", &self.path))
     }
@@ -135,7 +144,15 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text.as_bytes())
+    // A version is whole, or it is not there.
+    let draft = path.with_extension("draft");
+    let _ = std::fs::remove_file(&draft);
+    let written = options.open(&draft).and_then(|mut file| file.write_all(text.as_bytes()));
+    let kept = written.and_then(|()| std::fs::rename(&draft, path));
+    if kept.is_err() {
+        let _ = std::fs::remove_file(&draft);
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -148,7 +165,7 @@ mod tests {
         let path = folder.path().join("a.guv.yaml");
         std::fs::write(&path, "one").unwrap();
         let read: ReadConfig = Arc::new(|_| unreachable!("nothing is read"));
-        let file = FileConfig { path: path.clone(), versions: folder.path().join("versions"), read };
+        let file = FileConfig::new(path.clone(), folder.path().join("versions"), read);
         assert_eq!(file.write("two", "local", 10).unwrap(), 2);
         std::fs::write(&path, "by hand").unwrap();
         assert_eq!(file.write("four", "local", 20).unwrap(), 4);

@@ -120,7 +120,16 @@ pub async fn serve(options: Options, cancel: CancellationToken) -> Result<Servic
     let fleet = Arc::new(Fleet::new(store, folder, registry, cancel.clone()));
     let apps = Arc::new(Apps::default());
     fleet.resume(&apps).await.map_err(stored)?;
-    start(listener, Api { apps, access: Access::Store(fleet) }, made, cancel)
+    let Service { address, admin, task } =
+        start(listener, Api { apps: apps.clone(), access: Access::Store(fleet) }, made, cancel)?;
+    // What is being changed is changed, and recorded, before the service has ended.
+    let task = tokio::spawn(async move {
+        let _ = task.await;
+        for (_, app) in apps.all() {
+            let _ = app.handle.finished().await;
+        }
+    });
+    Ok(Service { address, admin, task })
 }
 
 /// The interface to one governor.

@@ -199,6 +199,12 @@ impl Store {
         Ok(version)
     }
 
+    /// Forgets a version: it was never in force.
+    pub(super) fn remove_version(&self, app: &str, version: i64) -> Result<(), Error> {
+        self.lock().execute("DELETE FROM versions WHERE app = ?1 AND version = ?2", params![app, version])?;
+        Ok(())
+    }
+
     /// The text of a version, the newest if none is named.
     pub(super) fn text(&self, app: &str, version: Option<i64>) -> Result<Option<(i64, String)>, Error> {
         let sql = "SELECT version, text FROM versions WHERE app = ?1 AND (?2 IS NULL OR version = ?2)

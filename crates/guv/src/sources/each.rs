@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use guv_model::{QueueSample, RoleConfig};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::{Answers, Source, SourceError};
 
@@ -14,6 +14,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Roles asked for at once.
 const AT_ONCE: usize = 16;
+
+/// All of them together may take so long, waiting for their turn included: a governor gives up on all of a round that takes
+/// longer.
+const TOGETHER: Duration = Duration::from_secs(18);
 
 /// Something that can be asked for a role.
 #[async_trait]
@@ -35,9 +39,10 @@ impl<A: Ask> Source for Each<A> {
     }
 
     async fn sample(&self, roles: &[&RoleConfig]) -> Answers<QueueSample, SourceError> {
+        let end = Instant::now() + TOGETHER;
         let one = |role: RoleConfig| async move {
             let patience = role.source.as_ref().and_then(|source| source.seconds("timeout").copied());
-            let patience = patience.unwrap_or(TIMEOUT);
+            let patience = patience.unwrap_or(TIMEOUT).min(end - Instant::now());
             let answer = timeout(patience, self.0.ask(&role)).await.unwrap_or_else(|_| {
                 let what = format!("no answer within {} s", patience.as_secs_f64());
                 Err(SourceError::Unreachable { what, source: None })

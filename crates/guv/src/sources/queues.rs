@@ -17,6 +17,8 @@ use crate::{Answers, Source, SourceError, Wake};
 
 /// How long one place may take to answer, unless the role says otherwise (`timeout`).
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// None may take longer: a governor gives up on all of a round that does.
+const LONGEST: Duration = Duration::from_secs(18);
 
 /// What was seen of each queue asked for.
 pub(super) type Looks = HashMap<QueueName, Result<QueueSample, Failure>>;
@@ -92,7 +94,7 @@ impl<Q: Queues> ByPlace<Q> {
                 queues: Vec::new(),
             });
             let patience = role.source.as_ref().and_then(|source| source.seconds("timeout").copied());
-            ask.patience = ask.patience.max(patience.unwrap_or(TIMEOUT));
+            ask.patience = ask.patience.max(patience.unwrap_or(TIMEOUT)).min(LONGEST);
             ask.queues.extend(role.queues.iter().cloned());
         }
         let mut asks: Vec<_> = asks.into_values().collect();

@@ -7,8 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use super::Answer;
 use crate::service::access::{Access, Api, May};
 use crate::service::answers::{AddedApp, AppInfo, AppList, Condition, NewApp, Platform, Removed, RoleNow};
-use crate::service::apps::{Governed, Refused};
-use crate::service::desk::Desk;
+use crate::service::apps::Governed;
 use crate::service::error::Refusal;
 use crate::service::store::App;
 
@@ -69,27 +68,16 @@ pub(super) async fn put(
         id: body.id,
         platform_token: body.platform_token,
     };
-    fleet.store.put_app(&app)?;
     let version = match &body.config {
         Some(text) => {
-            // What is kept counts: a token that was left out may be there already.
-            let desk = Desk::Kept(fleet.clone(), Box::new(api.kept(&app.id)?));
-            Some(desk.take(&api.apps, &identity.name, text).await?)
+            fleet.store.put_app(&app)?;
+            Some(fleet.take(&api.apps, &app.id, &identity.name, text).await?)
         }
-        None => regovern(&api, &app.id).await?,
+        None => fleet.set(&api.apps, &app).await?,
     };
     let token = fleet.store.add_token(Some(&app.id), "owner", May::Write)?;
     let added = AddedApp { id: app.id, token: token.reveal().to_owned(), version };
     Ok((StatusCode::CREATED, Json(added)))
-}
-
-/// Takes the newest configuration into force once more, with the platform's token as it is now. Its version.
-async fn regovern(api: &Api, id: &str) -> Result<Option<i64>, Refusal> {
-    let (fleet, app) = (api.fleet()?, api.kept(id)?);
-    let Some((version, text)) = fleet.store.text(id, None)? else { return Ok(None) };
-    let config = fleet.read(&app, &text).map_err(Refused::Config)?.config;
-    fleet.govern(&api.apps, &app, config).await?;
-    Ok(Some(version))
 }
 
 pub(super) async fn set_platform(
@@ -98,15 +86,22 @@ pub(super) async fn set_platform(
     headers: HeaderMap,
     Json(body): Json<Platform>,
 ) -> Answer<AppInfo> {
-    api.writer(&headers, &id)?;
+    let identity = api.writer(&headers, &id)?;
     let kept = api.kept(&id)?;
+    let is_another = body.platform_app.as_ref().is_some_and(|app| *app != kept.platform_app);
+    if is_another && body.platform_token.is_none() && kept.platform_token.is_some() && identity.app.is_some() {
+        let message = format!(
+            "the key that is kept is for the app `{}`; another one needs its own `platform_token`",
+            kept.platform_app
+        );
+        return Err(Refusal::new(StatusCode::FORBIDDEN, message));
+    }
     let app = App {
         platform_app: body.platform_app.unwrap_or(kept.platform_app),
         platform_token: body.platform_token,
         id: kept.id,
     };
-    api.fleet()?.store.put_app(&app)?;
-    regovern(&api, &id).await?;
+    api.fleet()?.set(&api.apps, &app).await?;
     Ok(Json(info(&id, Some(&api.kept(&id)?), api.apps.get(&id).as_ref())))
 }
 

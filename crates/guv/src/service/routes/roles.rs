@@ -13,7 +13,6 @@ use super::Answer;
 use super::past::read;
 use crate::service::access::Api;
 use crate::service::answers::{Explained, NewManual, NewPause, RoleNow, Scaling, Set};
-use crate::service::apps::moment;
 use crate::service::error::Refusal;
 
 pub(super) async fn snapshot(
@@ -88,7 +87,7 @@ pub(super) async fn set_manual(
     Json(body): Json<NewManual>,
 ) -> Answer<Set> {
     let governed = api.controlled(&headers, &id)?;
-    let until = after(body.seconds);
+    let until = governed.handle.now() + Duration::from_secs(body.seconds.into());
     let manual = Manual { workers: body.workers, until };
     governed.handle.set_manual(&Role::new(&role), Some(manual)).await?;
     Ok(set(role, Some(until)))
@@ -109,8 +108,9 @@ pub(super) async fn pause(
     headers: HeaderMap,
     Json(body): Json<NewPause>,
 ) -> Answer<Set> {
-    let until = after(body.seconds);
-    api.controlled(&headers, &id)?.handle.pause(&Role::new(&role), Some(until)).await?;
+    let governed = api.controlled(&headers, &id)?;
+    let until = governed.handle.now() + Duration::from_secs(body.seconds.into());
+    governed.handle.pause(&Role::new(&role), Some(until)).await?;
     Ok(set(role, Some(until)))
 }
 
@@ -121,10 +121,6 @@ pub(super) async fn resume(
 ) -> Answer<Set> {
     api.controlled(&headers, &id)?.handle.pause(&Role::new(&role), None).await?;
     Ok(set(role, None))
-}
-
-fn after(seconds: u32) -> Timestamp {
-    moment() + Duration::from_secs(seconds.into())
 }
 
 fn set(role: String, until: Option<Timestamp>) -> Json<Set> {
