@@ -55,13 +55,24 @@ pub(crate) async fn run(run: Run) -> Outcome {
         eprintln!("KEDA may ask at {address}");
         registry = registry.with_named_actuator("keda", Arc::new(keda));
     }
+    // Nothing is changed before all of this is there.
+    let interface = match run.listen {
+        None => None,
+        Some(address) => {
+            let gate = guv::service::gate(address, run.token.as_deref()).map_err(|error| {
+                let help = "say --token or GUV_TOKEN, or listen on 127.0.0.1";
+                Stop::config(Failure::new(error.to_string(), help))
+            })?;
+            let listener = guv::service::listen(address).await.map_err(Stop::failed)?;
+            Some((gate, listener, file_config(&run)?))
+        }
+    };
     let handle = Governor::start(loaded.config, registry, options, cancel.clone()).map_err(stop)?;
     tracing::info!(dry_run = run.dry_run, "governing");
-    if let Some(address) = run.listen {
+    if let Some((gate, listener, file)) = interface {
         let governed = Governed { handle: handle.clone(), history };
-        let gate = guv::service::gate(address, run.token.as_deref()).map_err(Stop::failed)?;
-        let local = Local { id: "local".to_owned(), governed, gate, file: file_config(&run)? };
-        let service = local.serve(address, cancel.clone()).await.map_err(Stop::failed)?;
+        let local = Local { id: "local".to_owned(), governed, gate, file };
+        let service = local.serve_on(listener, cancel.clone()).map_err(Stop::failed)?;
         eprintln!("listening on http://{}", service.address);
     }
 

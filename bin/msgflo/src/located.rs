@@ -43,7 +43,7 @@ impl Problems {
 
     fn new(file: &Path, text: &str, problems: impl IntoIterator<Item = Problem>, severity: Severity) -> Self {
         let name = file.display().to_string();
-        let shown = |problem| Shown { problem, severity, source: NamedSource::new(&name, text.to_owned()) };
+        let shown = |problem| shown(&name, text, problem, severity);
         Self { problems: problems.into_iter().map(shown).collect() }
     }
 
@@ -51,6 +51,25 @@ impl Problems {
     pub(crate) fn reports(self) -> Vec<Report> {
         self.problems.into_iter().map(Report::new).collect()
     }
+}
+
+/// Bytes of a line that are shown on either side of a place, where the line is longer than anybody reads.
+const BESIDE: usize = 100;
+
+/// The problem with the text that it is shown in: all of it, or what stands around it in a line that is too long.
+fn shown(name: &str, text: &str, mut problem: Problem, severity: Severity) -> Shown {
+    let at = text.floor_char_boundary(problem.range.start);
+    let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let end = text[at..].find('\n').map_or(text.len(), |length| at + length);
+    if end - line <= 10 * BESIDE {
+        return Shown { problem, severity, source: NamedSource::new(name, text.to_owned()) };
+    }
+    let (number, column) = (text[..line].matches('\n').count() + 1, text[line..at].chars().count() + 1);
+    let from = text.floor_char_boundary(at.saturating_sub(BESIDE)).max(line);
+    let to = text.floor_char_boundary((at + BESIDE).min(end));
+    problem.range = at - from..problem.range.end.clamp(at, to) - from;
+    let source = NamedSource::new(format!("{name}:{number}:{column}"), text[from..to].to_owned());
+    Shown { problem, severity, source }
 }
 
 impl fmt::Display for Shown {

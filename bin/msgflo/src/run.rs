@@ -1,5 +1,6 @@
 //! `msgflo run`: a network, from its graph to its end.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ pub(crate) async fn run(arguments: Run) -> Outcome {
     let interface = Interface::open(&arguments.interface).await?;
 
     let state = arguments.state.clone().unwrap_or_else(|| state_folder(&network));
+    let _claimed = claim(&state)?;
     let patience = Duration::from_secs(arguments.wait_timeout);
     let connected = broker::connect_all(&arguments.brokers.broker, &state, patience, &network).await?;
     connected.describe();
@@ -162,6 +164,24 @@ pub(crate) fn state_folder(network: &str) -> PathBuf {
         |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = folder("XDG_STATE_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/state")));
     base.unwrap_or_else(std::env::temp_dir).join("msgflo").join(network)
+}
+
+/// Takes a state folder for as long as the file is open: of two networks each would take the other's bindings for its own,
+/// and remove them.
+fn claim(state: &Path) -> Result<File, Stop> {
+    let failed = |error: std::io::Error| {
+        Stop::failed(Failure::new(format!("the folder {} cannot be used: {error}", state.display())))
+    };
+    std::fs::create_dir_all(state).map_err(failed)?;
+    let file = File::create(state.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let what = format!("another `msgflo run` uses the state folder {}", state.display());
+            Err(Stop::failed(Failure::new(what).help("end it, or say where this network's state is: --state")))
+        }
+        Err(TryLockError::Error(error)) => Err(failed(error)),
+    }
 }
 
 fn server(

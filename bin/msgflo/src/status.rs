@@ -24,6 +24,8 @@ pub(crate) async fn status(arguments: Status) -> Outcome {
 
 /// What the network at `base` says of itself.
 pub(crate) async fn fetch(base: &str, secret: Option<&str>) -> Result<Value, Stop> {
+    // `run` prints the address of its socket.
+    let base = &base.replacen("ws", "http", usize::from(base.starts_with("ws")));
     let url = format!("{}/api/status", base.trim_end_matches('/'));
     let away = |error: reqwest::Error| {
         let message = format!("no network answers at {base}: {}", because(&error));

@@ -88,8 +88,12 @@ impl Listener for TlsListener {
                         Some((stream, address))
                     });
                 }
-                // One that failed has told its client why.
-                Some(Ok(Some(accepted))) = self.handshakes.join_next() => return accepted,
+                Some(done) = self.handshakes.join_next() => {
+                    // One that failed has told its client why.
+                    if let Ok(Some(accepted)) = done {
+                        return accepted;
+                    }
+                }
                 else => tokio::task::yield_now().await,
             }
         }

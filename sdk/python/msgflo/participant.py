@@ -17,7 +17,7 @@ class Message:
         try:
             self.json = json.loads(raw) if isinstance(raw, (bytes, str)) else raw
             self.data = self.json
-        except ValueError:
+        except (ValueError, RecursionError):
             self.json = None
             self.data = raw
         # How the engine answers for it: called once, with what became of it.

@@ -31,7 +31,7 @@ struct Trial {
     hopeless: usize,
     /// The lowest share in any ten minutes.
     worst_ten_minutes: f64,
-    /// Seconds within which 99 % were done.
+    /// Seconds within which 99 % were done; `null` where they were not, by the end.
     p99: f64,
     deadline: f64,
     worker_hours: f64,
@@ -150,12 +150,21 @@ fn tried(
 const COLUMNS: usize = 72;
 
 fn columns(run: &Run, length: f64) -> Vec<u32> {
-    let mut columns = vec![0; COLUMNS];
+    let mut columns = vec![None; COLUMNS];
+    let mut at_last = [None; COLUMNS];
     for point in &run.points {
-        let column = &mut columns[((point.at / length * COLUMNS as f64) as usize).min(COLUMNS - 1)];
-        *column = point.workers.max(*column);
+        let column = ((point.at / length * COLUMNS as f64) as usize).min(COLUMNS - 1);
+        columns[column] = columns[column].max(Some(point.workers));
+        at_last[column] = Some(point.workers);
     }
-    columns
+    // Where nobody looked, it was as before.
+    let first = run.points.first().map_or(0, |point| point.workers);
+    let carried = columns.into_iter().zip(at_last).scan(first, |before, (most, last)| {
+        let shown = most.unwrap_or(*before);
+        *before = last.unwrap_or(*before);
+        Some(shown)
+    });
+    carried.collect()
 }
 
 fn write(out: &mut dyn io::Write, result: &Trial, compared: bool) -> io::Result<()> {
@@ -172,12 +181,12 @@ fn write(out: &mut dyn io::Write, result: &Trial, compared: bool) -> io::Result<
     )?;
     writeln!(
         out,
-        "  in time     {:.2} % of {} jobs within {} s; in the worst ten minutes {:.1} %; 99 % within {:.0} s",
+        "  in time     {:.2} % of {} jobs within {} s; in the worst ten minutes {:.1} %; 99 % {}",
         100.0 * result.in_time,
         result.jobs,
         result.deadline,
         100.0 * result.worst_ten_minutes,
-        result.p99
+        if result.p99.is_finite() { format!("within {:.0} s", result.p99) } else { "not by the end".to_owned() }
     )?;
     if result.hopeless > 0 {
         writeln!(out, "  hopeless    {} jobs take longer than the deadline by themselves", result.hopeless)?;

@@ -9,6 +9,9 @@ use guv::model::simulation::{Counts, Service, Workload};
 use crate::arguments::{Shape, Simulate};
 use crate::outcome::{Failure, Stop};
 
+/// More jobs than this are not tried at once: each takes memory.
+const MOST: f64 = 50e6;
+
 /// The jobs that a role gets: the same for every configuration that says the same of them.
 pub(super) fn workload(role: &RoleConfig, options: &Simulate) -> Result<Workload, Stop> {
     let mean = role.processing.as_secs_f64();
@@ -29,6 +32,10 @@ pub(super) fn workload(role: &RoleConfig, options: &Simulate) -> Result<Workload
     let length = options.hours * 3600.0;
     let rate = options.load.unwrap_or(1.0) / mean;
     let highest = rate * options.shape.highest();
+    if rate * length > MOST {
+        let what = format!("that would be {:.0} million jobs", rate * length / 1e6);
+        return Err(Stop::config(Failure::new(what, "choose a lower --load or fewer --hours")));
+    }
     Ok(Workload::poisson(length, highest, |at| rate * options.shape.at(at), service, options.seed))
 }
 
@@ -71,6 +78,10 @@ fn read(path: &Path) -> Result<Trace, Stop> {
     let wrong = |what: String| Stop::config(Failure::new(what, FORM));
     let text = std::fs::read_to_string(path)
         .map_err(|error| wrong(format!("{} cannot be read: {error}", path.display())))?;
+    let is_number = |field: &str| field.trim().parse::<f64>().is_ok();
+    if text.lines().next().is_some_and(|line| line.split(',').take(2).all(is_number)) {
+        return Err(wrong(format!("{}:1: this line is no heading, and would be left out", path.display())));
+    }
     let of_jobs = text
         .lines()
         .next()
@@ -90,6 +101,9 @@ fn read(path: &Path) -> Result<Trace, Stop> {
     trace.map_err(|(line, what)| wrong(format!("{}:{}: {what}", path.display(), line + 2)))
 }
 
+/// Later than this, in seconds, no trace begins: it is the time since 1970.
+const CLOCK: f64 = 1e8;
+
 /// What is wrong in which of the lines.
 type Wrong = (usize, String);
 
@@ -97,9 +111,12 @@ fn jobs(lines: &[(f64, f64)]) -> Result<Trace, Wrong> {
     if let Some(index) = lines.windows(2).position(|pair| pair[1].0 < pair[0].0) {
         return Err((index + 1, "this job arrives before the one above it".to_owned()));
     }
-    let last = lines.last().ok_or((0, "there are no jobs".to_owned()))?.0;
+    let first = lines.first().ok_or((0, "there are no jobs".to_owned()))?.0;
+    // Where the times are those of a clock, the trace begins with its first job.
+    let start = if first < CLOCK { 0.0 } else { first };
+    let last = lines.last().map_or(start, |(at, _)| *at) - start;
     let longest = lines.iter().map(|(_, service)| *service).fold(0.0, f64::max);
-    let (arrivals, services) = lines.iter().copied().unzip();
+    let (arrivals, services) = lines.iter().map(|(at, service)| (at - start, *service)).unzip();
     Ok(Trace::Jobs(Workload { arrivals, services, length: last + longest }))
 }
 
@@ -150,8 +167,16 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_by_the_clock_begins_with_its_first_job() {
+        let jobs = trace("seconds,service\n1700000000,1.5\n1700000003,2\n").unwrap();
+        let (arrivals, services) = (vec![0.0, 3.0], vec![1.5, 2.0]);
+        assert_eq!(jobs, Trace::Jobs(Workload { arrivals, services, length: 5.0 }));
+    }
+
+    #[test]
     fn what_is_no_trace_is_refused() {
         for text in [
+            "0,100\n60,1\n120,1\n",
             "",
             "t,n\n0,3\n",
             "t,n\n0,3\n60,x\n",

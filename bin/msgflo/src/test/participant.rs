@@ -27,10 +27,10 @@ pub(crate) struct TestParticipant {
     #[arg(long, value_name = "PORT")]
     pub(crate) port: Option<String>,
     /// The message, as JSON.
-    #[arg(long, value_name = "JSON", default_value = "{}")]
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = json)]
     pub(crate) send: serde_json::Value,
     /// What is to come out at one of its outports, as JSON.
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", value_parser = json)]
     pub(crate) expect: Option<serde_json::Value>,
     /// How long it may take to announce itself, and to answer.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
@@ -38,6 +38,10 @@ pub(crate) struct TestParticipant {
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn json(text: &str) -> Result<serde_json::Value, serde_json::Error> {
+    serde_json::from_str(text)
 }
 
 /// The period of announcements that the participant is told, so that the second one comes soon, in seconds.

@@ -74,8 +74,8 @@ impl Outcome {
             *window = (window.0 + u32::from(hit), window.1 + 1);
             if finished.is_finite() {
                 work += workload.services[job];
-                times.push(time);
             }
+            times.push(time);
         }
         let worst = of_window.iter().filter(|window| window.1 > 0);
         let worst = worst.map(|&(hits, jobs)| f64::from(hits) / f64::from(jobs)).fold(1.0, f64::min);

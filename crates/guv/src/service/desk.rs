@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use guv_model::{Config, Part, RoleConfig};
 
 use super::apps::{Apps, Fleet, Governed, Refused, now};
 use super::error::Refusal;
@@ -46,6 +47,13 @@ impl Desk {
                 let config = (file.read)(text).map_err(Refused::Config)?.config;
                 let _one_at_a_time = file.changes.lock().await;
                 let before = governed.handle.config();
+                if let Some(role) = config.roles.iter().find(|role| commands(role).any(|new| !names(&before, new))) {
+                    let what = format!(
+                        "the role `{}` would run a command that is not in the file; commands are written there by hand",
+                        role.role
+                    );
+                    return Err(Refusal::new(StatusCode::FORBIDDEN, what));
+                }
                 governed.handle.reload(config).await.map_err(Refused::Governor)?;
                 match file.write(text, who, now()) {
                     Ok(version) => Ok(version),
@@ -75,4 +83,14 @@ impl Desk {
         };
         found.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, format!("there is no version {number}")))
     }
+}
+
+/// The sources and actuators of a role that run what the configuration says.
+fn commands(role: &RoleConfig) -> impl Iterator<Item = &Part> {
+    [&role.source, &role.actuator].into_iter().flatten().filter(|part| part.kind() == "command")
+}
+
+/// Whether a configuration has exactly this one already.
+fn names(config: &Config, wanted: &Part) -> bool {
+    config.roles.iter().flat_map(commands).any(|part| part == wanted)
 }

@@ -20,8 +20,9 @@ mod routes;
 mod secrets;
 mod store;
 
+use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -64,6 +65,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// Somebody else has it.
+    #[error("another `guv serve` uses the folder {}", .0.display())]
+    Taken(PathBuf),
     /// What is kept in it.
     #[error("what the service keeps cannot be used")]
     Store(#[source] crate::BoxError),
@@ -104,6 +108,7 @@ impl Service {
 pub async fn serve(options: Options, cancel: CancellationToken) -> Result<Service, Error> {
     let Options { address, folder, key, admin, registry } = options;
     std::fs::create_dir_all(&folder).map_err(|source| Error::Folder { path: folder.clone(), source })?;
+    let lock = claim(&folder)?;
     let stored = |error: store::Error| Error::Store(error.into());
     let store = Store::open(&folder.join("service.sqlite"), key).map_err(stored)?;
     let made = match admin {
@@ -128,8 +133,20 @@ pub async fn serve(options: Options, cancel: CancellationToken) -> Result<Servic
         for (_, app) in apps.all() {
             let _ = app.handle.finished().await;
         }
+        drop(lock);
     });
     Ok(Service { address, admin, task })
+}
+
+/// Takes a folder for as long as the file is open: two services would both govern.
+fn claim(folder: &Path) -> Result<File, Error> {
+    let failed = |source| Error::Folder { path: folder.to_owned(), source };
+    let file = File::create(folder.join("lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Taken(folder.to_owned())),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
 }
 
 /// The interface to one governor.
@@ -151,7 +168,14 @@ impl Local {
     /// # Errors
     /// When the address cannot be used.
     pub async fn serve(self, address: SocketAddr, cancel: CancellationToken) -> Result<Service, Error> {
-        let listener = listen(address).await?;
+        self.serve_on(listen(address).await?, cancel)
+    }
+
+    /// Serves who comes to a listener, until cancelled.
+    ///
+    /// # Errors
+    /// When the listener cannot be used.
+    pub fn serve_on(self, listener: TcpListener, cancel: CancellationToken) -> Result<Service, Error> {
         start(listener, self.api(), None, cancel)
     }
 
@@ -180,7 +204,11 @@ pub fn gate(address: SocketAddr, token: Option<&str>) -> Result<Gate, Error> {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+/// Listens at an address; port 0 takes any free one.
+///
+/// # Errors
+/// [`Error::Listen`] when it cannot be used.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
 }
 

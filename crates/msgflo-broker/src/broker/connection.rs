@@ -88,6 +88,7 @@ pub(crate) struct Connection {
     pub(crate) exclusive_queues: Vec<QueueId>,
     outbox: Vec<Output>,
     outbox_bytes: usize,
+    held_bytes: usize,
     /// Outputs that wait until an effect is safe, in their order.
     pub(crate) held: VecDeque<(u64, Output)>,
     /// Channels with confirms that are due.
@@ -112,6 +113,7 @@ impl Connection {
             exclusive_queues: Vec::new(),
             outbox: Vec::new(),
             outbox_bytes: 0,
+            held_bytes: 0,
             held: VecDeque::new(),
             confirming: Vec::new(),
             announced: false,
@@ -131,7 +133,7 @@ impl Connection {
 
     /// Bytes that wait to be written, estimated.
     pub(crate) fn backlog(&self) -> usize {
-        self.outbox_bytes
+        self.outbox_bytes + self.held_bytes
     }
 
     /// Whether something is held back that this output may not overtake: the channel's own, and at the end of the
@@ -140,11 +142,28 @@ impl Connection {
         !self.held.is_empty()
             && match output {
                 Output::Hangup | Output::Method(0, _) => true,
-                Output::Method(channel, _) => {
+                Output::Method(channel, _) | Output::Deliver { channel, .. } | Output::Got { channel, .. } => {
                     self.held.iter().any(|(_, held)| held.channel() == Some(*channel))
                 }
                 _ => false,
             }
+    }
+
+    /// Keeps an output back until an effect is safe, and what was kept back before it.
+    pub(crate) fn hold(&mut self, effect: u64, output: Output) {
+        self.held_bytes += output.footprint();
+        self.held.push_back((effect, output));
+    }
+
+    /// Sends what has waited for nothing but safe effects.
+    pub(crate) fn release(&mut self, is_safe: impl Fn(u64) -> bool) {
+        while let Some((effect, _)) = self.held.front()
+            && is_safe(*effect)
+            && let Some((_, output)) = self.held.pop_front()
+        {
+            self.held_bytes -= output.footprint();
+            self.push(output);
+        }
     }
 
     pub(crate) fn push(&mut self, output: Output) {
@@ -187,7 +206,7 @@ impl Connection {
             accepted = if ack { accepted + 1 } else { 0 };
             held.push((effect, Output::Confirm { channel: id, tag, multiple, ack }));
         }
-        self.held.extend(held);
+        held.into_iter().for_each(|(effect, output)| self.hold(effect, output));
     }
 
     /// Puts the confirms of a channel that are due among what waits.

@@ -61,6 +61,16 @@ impl Effect {
     fn is_durable(&self) -> bool {
         !matches!(self, Self::Put(Put { queue: QueueUid::NONE, .. }))
     }
+
+    /// Whether the storage makes it safe by itself. Acknowledgements and what has only left memory may get lost with the
+    /// power, until somebody waits.
+    pub(crate) fn is_made_safe(&self) -> bool {
+        match self {
+            Self::Put(put) => put.queue != QueueUid::NONE,
+            Self::Define { .. } | Self::Sync => true,
+            Self::Remove(_) | Self::Returned { .. } => false,
+        }
+    }
 }
 
 /// How far the storage has come.
@@ -106,6 +116,8 @@ pub(crate) struct Journal {
     emitted: u64,
     /// The number of the last effect that must survive.
     last_durable: u64,
+    /// The number of the last one that the storage makes safe by itself.
+    last_made_safe: u64,
     progress: Progress,
     next_record: NonZeroU64,
     /// Messages that have left memory and cannot be read back yet.
@@ -120,6 +132,7 @@ impl Journal {
             effects: Vec::new(),
             emitted: 0,
             last_durable: 0,
+            last_made_safe: 0,
             progress: Progress::default(),
             next_record,
             unwritten: BTreeMap::new(),
@@ -148,12 +161,20 @@ impl Journal {
         if effect.is_durable() {
             self.last_durable = self.emitted;
         }
+        if effect.is_made_safe() {
+            self.last_made_safe = self.emitted;
+        }
         self.effects.push(effect);
     }
 
     /// The number of the last effect that must survive: whoever promises something waits for it.
     pub(crate) fn last_durable(&self) -> u64 {
         self.last_durable
+    }
+
+    /// The number of the last effect that becomes safe without anybody asking for it.
+    pub(crate) fn last_made_safe(&self) -> u64 {
+        self.last_made_safe
     }
 
     /// Whether everything up to this effect survives a loss of power.

@@ -453,7 +453,7 @@ impl Broker {
             && connection.life != Life::Closed
         {
             if connection.must_wait(&output) {
-                connection.held.push_back((0, output));
+                connection.hold(0, output);
                 return;
             }
             connection.push(output);

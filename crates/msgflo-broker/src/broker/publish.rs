@@ -53,9 +53,9 @@ impl Broker {
             Mode::Confirm(confirms) => {
                 confirms.published += 1;
                 let tag = confirms.published;
-                let before = self.journal.last_durable();
+                let before = self.journal.last_made_safe();
                 let taken = self.accept(at, vhost, &message, mandatory);
-                let after = self.journal.last_durable();
+                let after = self.journal.last_made_safe();
                 // What changed nothing that must survive has nothing to wait for.
                 self.confirm(at, tag, taken, if after > before { after } else { 0 });
             }

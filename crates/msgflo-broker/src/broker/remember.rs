@@ -167,12 +167,7 @@ impl Broker {
             let Some(connection) = self.connections.get_mut(&id) else {
                 continue;
             };
-            while let Some((effect, _)) = connection.held.front()
-                && self.journal.is_safe(*effect)
-                && let Some((_, output)) = connection.held.pop_front()
-            {
-                connection.push(output);
-            }
+            connection.release(|effect| self.journal.is_safe(effect));
             if !connection.held.is_empty() {
                 self.holding.insert(id);
             }
@@ -206,7 +201,7 @@ impl Broker {
     /// Keeps an output back until an effect is safe.
     pub(super) fn hold(&mut self, id: ConnectionId, effect: u64, output: Output) {
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.held.push_back((effect, output));
+            connection.hold(effect, output);
             self.holding.insert(id);
         }
     }

@@ -18,7 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::broker::{Effect, Memoir, Pages, Progress, Put, QueueUid, RecordId};
+use crate::broker::{Effect, Memoir, Pages, Progress, Put, RecordId};
 
 mod index;
 mod log;
@@ -231,6 +231,7 @@ impl<F: Fn(News)> Writer<F> {
             }
             // What it held in memory is free before anybody is told.
             batch.clear();
+            self.inbox.lock().writing = 0;
             (self.tell)(News::Progress(self.progress));
             self.reclaim();
             self.look();
@@ -246,7 +247,7 @@ impl<F: Fn(News)> Writer<F> {
         let mut rest = batch;
         while !rest.is_empty() {
             let (now, later) = rest.split_at(cut(rest));
-            match self.log.commit(now, now.iter().any(must_be_safe)) {
+            match self.log.commit(now, now.iter().any(Effect::is_made_safe)) {
                 Ok(()) => {
                     rest = later;
                     self.note(now);
@@ -300,15 +301,6 @@ impl<F: Fn(News)> Writer<F> {
         if let Err(error) = self.log.reclaim() {
             tracing::warn!(%error, "the log could not be made smaller");
         }
-    }
-}
-
-/// Acknowledgements and what has only left memory may get lost with the power, until somebody waits.
-fn must_be_safe(effect: &Effect) -> bool {
-    match effect {
-        Effect::Put(put) => put.queue != QueueUid::NONE,
-        Effect::Define { .. } | Effect::Sync => true,
-        Effect::Remove(_) | Effect::Returned { .. } => false,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What survives the end of a broker that has a folder.
 
 use std::path::Path;
+use std::time::Duration;
 
 use lapin::options::{
     BasicAckOptions, BasicNackOptions, BasicPublishOptions, ExchangeDeclareOptions, QueueDeclareOptions,
@@ -167,4 +168,21 @@ async fn a_folder_in_use_is_an_error_that_names_it() {
     let error = Server::start(options).await.expect_err("the folder is in use");
     assert!(matches!(error, Error::Storage { .. }));
     assert!(error.to_string().contains(&*folder.path().to_string_lossy()), "{error}");
+}
+
+#[tokio::test]
+async fn what_pushes_a_stored_message_out_is_confirmed_though_it_is_not_stored_itself() {
+    let folder = TempDir::new().unwrap();
+    let broker = broker_in(folder.path()).await;
+    let (_connection, channel) = channel(&broker).await;
+    declare_durable(&channel, "short", arguments(&[("x-max-length", AMQPValue::ShortInt(1))])).await;
+    confirm_select(&channel).await;
+    put(&channel, "short", "stored").await;
+    let options = BasicPublishOptions::default();
+    let transient = BasicProperties::default();
+    let publishing = channel.basic_publish("".into(), "short".into(), options, b"passing", transient);
+    let confirmed = tokio::time::timeout(Duration::from_secs(20), publishing.await.unwrap()).await;
+    assert!(confirmed.expect("it waits for nothing").unwrap().is_ack());
+    assert_eq!(get(&channel, "short").await.unwrap().data, b"passing");
+    broker.shutdown().await;
 }

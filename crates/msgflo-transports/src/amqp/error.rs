@@ -26,6 +26,17 @@ pub(crate) fn operation(error: lapin::Error, doing: &str, names: &[&QueueName]) 
     }
 }
 
+/// The error of a publish to `name`. When the broker closes a channel, all that was published on it fails for the reason of one:
+/// the others may be tried again.
+pub(crate) fn publishing(error: lapin::Error, doing: &str, name: &QueueName) -> Error {
+    match error.kind() {
+        ErrorKind::ProtocolError(amqp) if !amqp.get_message().to_string().contains(&format!("'{name}'")) => {
+            Error::Disconnected { doing: doing.to_owned() }
+        }
+        _ => operation(error, doing, &[name]),
+    }
+}
+
 /// The error of a connection that did not come about.
 pub(crate) fn connecting(error: lapin::Error, broker: &str) -> Error {
     let broker = broker.to_owned();

@@ -198,7 +198,14 @@ impl Keeper {
             None => Vec::new(),
         };
         for declaration in declarations {
-            declaration.make(&session).await?;
+            match declaration.make(&session).await {
+                Err(error) if !error.is_transient() => {
+                    // The broker is not what it was; everything else goes on.
+                    let source = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::error!(broker, %error, source, "what was declared there cannot be declared again");
+                }
+                made => made?,
+            }
         }
         Ok(session)
     }

@@ -28,6 +28,8 @@ pub(crate) struct Session {
     asking: Arc<Semaphore>,
     /// Messages that are confirmed.
     confirmed: RwLock<Arc<Channel>>,
+    /// Messages that must not come back, one at a time; `None` before the first.
+    alone: tokio::sync::Mutex<Option<Channel>>,
     /// Messages that may be lost.
     unconfirmed: RwLock<Arc<Channel>>,
 }
@@ -41,7 +43,8 @@ impl Session {
             let confirmed = RwLock::new(Arc::new(confirmed_channel(&connection).await?));
             let unconfirmed = RwLock::new(Arc::new(connection.create_channel().await?));
             let asking = Arc::new(Semaphore::new(ASKING));
-            Ok(Self { connection, idle: Mutex::default(), asking, confirmed, unconfirmed })
+            let (idle, alone) = (Mutex::default(), tokio::sync::Mutex::default());
+            Ok(Self { connection, idle, asking, confirmed, alone, unconfirmed })
         };
         match timeout(DEADLINE, connecting).await {
             Ok(opened) => opened.map_err(|error| error::connecting(error, broker)),
@@ -103,10 +106,31 @@ impl Session {
         message: &Message,
         mandatory: bool,
     ) -> Result<(), Error> {
-        self.hand_over(exchange, routing_key, message, mandatory).await?.await
+        const DOING: &str = "sending a message";
+        let sending = async {
+            if !mandatory {
+                return self.hand_over(exchange, routing_key, message, mandatory).await?.await;
+            }
+            // A message that comes back is told from others by being the only one on its way.
+            let mut alone = self.alone.lock().await;
+            // Given up in the middle, the channel goes with what is on its way.
+            let channel = match alone.take().filter(|channel| channel.status().connected()) {
+                Some(channel) => channel,
+                None => within(DOING, &[], confirmed_channel(&self.connection)).await?,
+            };
+            let sent = match publish_on(&channel, exchange, routing_key, message, mandatory).await {
+                Ok(confirmed) => confirmed.await,
+                Err(error) => Err(error),
+            };
+            *alone = Some(channel);
+            sent
+        };
+        let late = |_| Err(Error::Timeout { doing: DOING.to_owned(), after: DEADLINE });
+        timeout(DEADLINE, sending).await.unwrap_or_else(late)
     }
 
-    /// Publishes. Resolves when the message is on its way; what it resolves to, with the confirmation.
+    /// Publishes. Resolves when the message is on its way; what it resolves to, with the confirmation. Either may take as long
+    /// as the broker is blocked: what is given up is sent all the same, and sent again it would come twice.
     pub(crate) async fn hand_over(
         &self,
         exchange: &QueueName,
@@ -114,21 +138,8 @@ impl Session {
         message: &Message,
         mandatory: bool,
     ) -> Result<impl Future<Output = Result<(), Error>> + Send + use<>, Error> {
-        const DOING: &str = "sending a message";
         let channel = self.live(&self.confirmed, confirmed_channel(&self.connection)).await?;
-        let name = if exchange.as_str().is_empty() { routing_key } else { exchange }.clone();
-        let options = BasicPublishOptions { mandatory, ..Default::default() };
-        let properties = properties::encode(message);
-        let (exchange, key) = (exchange.as_str().into(), routing_key.as_str().into());
-        let publishing = channel.basic_publish(exchange, key, options, &message.payload, properties);
-        let confirmation = within(DOING, &[&name], publishing).await?;
-        Ok(async move {
-            match within(DOING, &[&name], confirmation).await? {
-                Confirmation::Ack(None) | Confirmation::NotRequested => Ok(()),
-                Confirmation::Ack(Some(_)) => Err(Error::NotFound { name }),
-                Confirmation::Nack(_) => Err(Error::Refused { name }),
-            }
-        })
+        publish_on(&channel, exchange, routing_key, message, mandatory).await
     }
 
     /// Publishes without waiting for anything but the socket.
@@ -191,6 +202,29 @@ async fn confirmed_channel(connection: &Connection) -> lapin::Result<Channel> {
     let channel = connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
     Ok(channel)
+}
+
+async fn publish_on(
+    channel: &Channel,
+    exchange: &QueueName,
+    routing_key: &QueueName,
+    message: &Message,
+    mandatory: bool,
+) -> Result<impl Future<Output = Result<(), Error>> + Send + use<>, Error> {
+    const DOING: &str = "sending a message";
+    let name = if exchange.as_str().is_empty() { routing_key } else { exchange }.clone();
+    let options = BasicPublishOptions { mandatory, ..Default::default() };
+    let properties = properties::encode(message);
+    let (exchange, key) = (exchange.as_str().into(), routing_key.as_str().into());
+    let publishing = channel.basic_publish(exchange, key, options, &message.payload, properties).await;
+    let confirmation = publishing.map_err(|error| error::publishing(error, DOING, &name))?;
+    Ok(async move {
+        match confirmation.await.map_err(|error| error::publishing(error, DOING, &name))? {
+            Confirmation::Ack(None) | Confirmation::NotRequested => Ok(()),
+            Confirmation::Ack(Some(_)) => Err(Error::NotFound { name }),
+            Confirmation::Nack(_) => Err(Error::Refused { name }),
+        }
+    })
 }
 
 /// Waits for the broker's answer, at most [`DEADLINE`]. `names` are the queues and exchanges that an error may be about.

@@ -165,6 +165,14 @@ impl Claims {
             })
             .collect();
         let mut steps = Vec::new();
+        // Somebody else has spoken for it, and may have missed our answer.
+        for (ends, stage) in &self.stages {
+            if let Stage::Carries { since } = stage
+                && self.contested.contains(ends)
+            {
+                steps.push(self.claim(ends, Says::Carries, *since));
+            }
+        }
         for (ends, is_abandoned) in waiting {
             if is_abandoned {
                 steps.extend(self.take_over(ends, now));

@@ -63,8 +63,10 @@ pub(super) async fn put(
         let message = "`id` must be 1 to 64 letters, digits, - and _";
         return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, message));
     }
+    // Of one that is there already, what is left out stays.
+    let kept = fleet.store.apps()?.into_iter().find(|app| app.id == body.id).map(|app| app.platform_app);
     let app = App {
-        platform_app: body.platform_app.unwrap_or_else(|| body.id.clone()),
+        platform_app: body.platform_app.or(kept).unwrap_or_else(|| body.id.clone()),
         id: body.id,
         platform_token: body.platform_token,
     };

@@ -59,6 +59,8 @@ struct World {
     definitions: BTreeMap<Vec<u8>, Vec<u8>>,
     /// Handed over and not written, each with the number of its last effect.
     batches: VecDeque<(Vec<Effect>, u64)>,
+    /// So many effects survive a loss of power.
+    synced: u64,
     session: Session,
     next: u64,
     now: u64,
@@ -81,6 +83,7 @@ impl World {
             disk,
             definitions: BTreeMap::new(),
             batches: VecDeque::new(),
+            synced: 0,
             session: Session::default(),
             next: 0,
             now: 1,
@@ -241,6 +244,7 @@ impl World {
         for _ in 0..count {
             let Some((batch, last)) = self.batches.pop_front() else { return };
             let mut newest = None;
+            let is_made_safe = batch.iter().any(Effect::is_made_safe);
             for effect in batch {
                 let mut messages = self.disk.0.lock().expect("no panic");
                 match effect {
@@ -265,7 +269,10 @@ impl World {
                     Effect::Sync => {}
                 }
             }
-            let progress = Progress { written: last, synced: last, record: newest };
+            if is_made_safe {
+                self.synced = last;
+            }
+            let progress = Progress { written: last, synced: self.synced, record: newest };
             self.broker.advance(progress, Time(self.now));
             self.listen();
         }
@@ -274,6 +281,7 @@ impl World {
     /// The power fails; then there is another broker, with what the disk has.
     fn crash(&mut self) {
         self.batches.clear();
+        self.synced = 0;
         let mut memoir = Memoir { crashed: true, ..Memoir::default() };
         for (key, value) in &self.definitions {
             memoir.definitions.push(Definition::decode(key, value).expect("as it was encoded"));
