@@ -135,7 +135,8 @@ pub(crate) struct Run {
     /// The name of the network [default: the graph's file name].
     #[arg(long, value_name = "NAME")]
     pub(crate) network: Option<String>,
-    /// Where it is remembered which bindings are ours [default: msgflo/NETWORK in the user's state folder].
+    /// Where it is remembered which bindings are ours, for one network at a time [default: msgflo/NETWORK in the user's state
+    /// folder; NETWORK is the name of the graph's file].
     #[arg(long, value_name = "FOLDER")]
     pub(crate) state: Option<PathBuf>,
     /// Give up when the broker cannot be reached for this many seconds at the start.

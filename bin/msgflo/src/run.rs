@@ -178,7 +178,9 @@ fn claim(state: &Path) -> Result<File, Stop> {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             let what = format!("another `msgflo run` uses the state folder {}", state.display());
-            Err(Stop::failed(Failure::new(what).help("end it, or say where this network's state is: --state")))
+            Err(Stop::failed(
+                Failure::new(what).help("end it, or say where this network's state is: --state"),
+            ))
         }
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }

@@ -120,8 +120,8 @@ async fn serve(socket: WebSocket, grant: Grant, door: Arc<Door>) {
             let said = match message {
                 Message::Text(text) => Request::decode(text.as_str()),
                 Message::Binary(_) => Err(binary()),
-                Message::Ping(_) | Message::Pong(_) => continue,
-                Message::Close(_) => break,
+                // The answer to a goodbye goes out with the next look, which then finds the end.
+                Message::Ping(_) | Message::Pong(_) | Message::Close(_) => continue,
             };
             if door.hub.send(Incoming::Said(id, Box::new(said))).await.is_err() {
                 break;

@@ -186,7 +186,11 @@ fn write(out: &mut dyn io::Write, result: &Trial, compared: bool) -> io::Result<
         result.jobs,
         result.deadline,
         100.0 * result.worst_ten_minutes,
-        if result.p99.is_finite() { format!("within {:.0} s", result.p99) } else { "not by the end".to_owned() }
+        if result.p99.is_finite() {
+            format!("within {:.0} s", result.p99)
+        } else {
+            "not by the end".to_owned()
+        }
     )?;
     if result.hopeless > 0 {
         writeln!(out, "  hopeless    {} jobs take longer than the deadline by themselves", result.hopeless)?;

@@ -47,7 +47,9 @@ impl Desk {
                 let config = (file.read)(text).map_err(Refused::Config)?.config;
                 let _one_at_a_time = file.changes.lock().await;
                 let before = governed.handle.config();
-                if let Some(role) = config.roles.iter().find(|role| commands(role).any(|new| !names(&before, new))) {
+                if let Some(role) =
+                    config.roles.iter().find(|role| commands(role).any(|new| !names(&before, new)))
+                {
                     let what = format!(
                         "the role `{}` would run a command that is not in the file; commands are written there by hand",
                         role.role

@@ -43,6 +43,8 @@ pub struct Use {
 struct Replayed {
     state: RoleState,
     workers: Option<u32>,
+    /// As many as there were after the last look.
+    recorded: Option<u32>,
     at: Timestamp,
     outcome: RoleOutcome,
 }
@@ -68,6 +70,7 @@ impl<'c> Replay<'c> {
             state: RoleState::new(self.config.window()),
             // As many as there were, as far as this configuration allows them.
             workers: was.map(|workers| role.limits_at(record.at).bound(workers)),
+            recorded: was,
             at: record.at,
             outcome: RoleOutcome::default(),
         });
@@ -79,7 +82,7 @@ impl<'c> Replay<'c> {
         }
         let gap = gap.as_secs_f64() / 3600.0;
         let outcome = &mut replayed.outcome;
-        outcome.recorded.worker_hours += f64::from(was.unwrap_or(0)) * gap;
+        outcome.recorded.worker_hours += f64::from(replayed.recorded.unwrap_or(0)) * gap;
         outcome.replayed.worker_hours += f64::from(replayed.workers.unwrap_or(0)) * gap;
         replayed.at = record.at;
         if let (Some(workers), Some(own)) = (&mut observation.workers, replayed.workers) {
@@ -100,6 +103,7 @@ impl<'c> Replay<'c> {
             replayed.workers = Some(target);
         }
         let now = recorded.or(was);
+        replayed.recorded = now;
         outcome.same += u64::from(now == replayed.workers);
         outcome.recorded.most = outcome.recorded.most.max(now.unwrap_or(0));
         outcome.replayed.most = outcome.replayed.most.max(replayed.workers.unwrap_or(0));

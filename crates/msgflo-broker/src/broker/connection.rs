@@ -142,7 +142,9 @@ impl Connection {
         !self.held.is_empty()
             && match output {
                 Output::Hangup | Output::Method(0, _) => true,
-                Output::Method(channel, _) | Output::Deliver { channel, .. } | Output::Got { channel, .. } => {
+                Output::Method(channel, _)
+                | Output::Deliver { channel, .. }
+                | Output::Got { channel, .. } => {
                     self.held.iter().any(|(_, held)| held.channel() == Some(*channel))
                 }
                 _ => false,

@@ -100,6 +100,10 @@ impl Link {
         topic: &QueueName,
         message: Message,
     ) -> Result<Option<impl Future<Output = Result<(), Error>> + Send + use<>>, Error> {
+        // A broker ends the connection for it, and it would be sent again on the next one, for ever.
+        if topic.as_str().is_empty() || topic.as_str().contains(['+', '#', '\0']) {
+            return Err(Error::NotFound { name: topic.clone() });
+        }
         let is_assured = message.persistent;
         let request = Request::Publish { topic: topic.clone(), message };
         if !is_assured {

@@ -81,6 +81,10 @@ async fn obey(router: &Router, verb: Verb, message: &Message) {
         Ok(wish) => wish,
         Err(error) => return tracing::warn!(%error, "somebody asked the router for what is no binding"),
     };
+    let is_name = |name: &QueueName| !name.as_str().is_empty() && !name.as_str().contains('\0');
+    if !is_name(&wish.src) || !is_name(&wish.tgt) || wish.tgt.as_str().contains(['+', '#']) {
+        return tracing::warn!(source = %wish.src, target = %wish.tgt, "somebody asked the router for what is no binding");
+    }
     if wish.src == wish.tgt {
         // They are connected already, and carrying it would go round for ever.
         return;

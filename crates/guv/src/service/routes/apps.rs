@@ -91,7 +91,8 @@ pub(super) async fn set_platform(
     let identity = api.writer(&headers, &id)?;
     let kept = api.kept(&id)?;
     let is_another = body.platform_app.as_ref().is_some_and(|app| *app != kept.platform_app);
-    if is_another && body.platform_token.is_none() && kept.platform_token.is_some() && identity.app.is_some() {
+    if is_another && body.platform_token.is_none() && kept.platform_token.is_some() && identity.app.is_some()
+    {
         let message = format!(
             "the key that is kept is for the app `{}`; another one needs its own `platform_token`",
             kept.platform_app

@@ -1,6 +1,7 @@
 //! A connection to a database, transactions that only read over it, and listening.
 
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{BoxStream, StreamExt};
@@ -19,6 +20,8 @@ use crate::sources::failure::Failure;
 pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How long a connection is silent before it is tried.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Notifications that may wait to be looked at; more of them say the same.
 const NOTIFICATIONS: usize = 1;
 
@@ -26,6 +29,8 @@ const NOTIFICATIONS: usize = 1;
 pub(super) struct Session {
     client: tokio::sync::Mutex<Client>,
     place: String,
+    /// Something is being asked, or was until somebody gave it up.
+    is_unanswered: AtomicBool,
 }
 
 /// A row of a library's statement.
@@ -41,11 +46,14 @@ impl Session {
     pub(super) async fn open(url: &Url) -> Result<Self, Failure> {
         let place = place(url);
         let (client, _) = connect(url, &place).await?;
-        Ok(Self { client: tokio::sync::Mutex::new(client), place })
+        Ok(Self { client: tokio::sync::Mutex::new(client), place, is_unanswered: AtomicBool::new(false) })
     }
 
+    /// Whether it is of no use any more: it has ended, or a question was given up. A server that has gone without a word is
+    /// known by that long before the connection is.
     pub(super) fn has_ended(&self) -> bool {
-        self.client.try_lock().is_ok_and(|client| client.is_closed())
+        let is_lost = |client: &Client| client.is_closed() || self.is_unanswered.load(Ordering::Relaxed);
+        self.client.try_lock().is_ok_and(|client| is_lost(&client))
     }
 
     /// Runs a library's statement for these queues.
@@ -103,7 +111,10 @@ impl Session {
             transaction.commit().await?;
             Ok(rows)
         };
-        rows.await.map_err(|error| self.failure(&error))
+        self.is_unanswered.store(true, Ordering::Relaxed);
+        let answer = rows.await;
+        self.is_unanswered.store(false, Ordering::Relaxed);
+        answer.map_err(|error| self.failure(&error))
     }
 
     fn failure(&self, error: &tokio_postgres::Error) -> Failure {
@@ -130,6 +141,9 @@ async fn connect(url: &Url, place: &str) -> Result<(Client, mpsc::Receiver<()>),
         Failure::Refused(format!("{place}: the address cannot be used: {}", with_causes(&error)))
     })?;
     config.application_name("guv").connect_timeout(CONNECT);
+    // Whoever only listens asks nothing, and hears of a server that has gone in no other way.
+    config.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE).keepalives_retries(3);
+    config.tcp_user_timeout(2 * KEEPALIVE);
     let late = |_| Failure::Unreachable(format!("{place}: no connection within {} s", CONNECT.as_secs()));
     let refused = |error: tokio_postgres::Error| failure(place, &error);
     if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {

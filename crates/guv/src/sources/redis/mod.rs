@@ -117,20 +117,43 @@ impl<L: Library> Queues for RedisQueues<L> {
     async fn look(&self, place: &Place, queues: &[QueueName]) -> Result<Looks, Failure> {
         let mut session = self.session(&place.url).await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let looks = self.library.look(&mut session, &place.prefix, queues, now).await;
-        if looks.is_err() {
-            self.sessions.lock().await.remove(&place.url);
-        }
-        Ok(queues.iter().cloned().zip(looks?).collect())
+        let doubtful = Doubtful { sessions: &self.sessions, url: &place.url };
+        let looks = self.library.look(&mut session, &place.prefix, queues, now).await?;
+        doubtful.answered();
+        Ok(queues.iter().cloned().zip(looks).collect())
     }
 
     async fn signs(&self, place: &Place, queues: &[QueueName]) -> Result<Signs, Failure> {
         let mut session = self.session(&place.url).await?;
-        if !session.notifies().await? {
+        let doubtful = Doubtful { sessions: &self.sessions, url: &place.url };
+        let notifies = session.notifies().await?;
+        doubtful.answered();
+        if !notifies {
             return Ok(Signs::None);
         }
         let keys = queues.iter().flat_map(|queue| self.library.keys(&place.prefix, queue.as_str()));
         Ok(Signs::Stream(session.signs(keys).await?))
+    }
+}
+
+/// A session that is being asked something. Unless it answers, it is not used again: also where nobody waits any more.
+struct Doubtful<'a> {
+    sessions: &'a Mutex<HashMap<Url, Session>>,
+    url: &'a Url,
+}
+
+impl Doubtful<'_> {
+    fn answered(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Doubtful<'_> {
+    fn drop(&mut self) {
+        // Whoever holds it is making another one.
+        if let Ok(mut sessions) = self.sessions.try_lock() {
+            sessions.remove(self.url);
+        }
     }
 }
 

@@ -147,7 +147,8 @@ fn connack(mut body: Bytes, version: Version) -> Result<ConnAck, Malformed> {
             answer.receive_maximum = u16::try_from(most).unwrap_or(u16::MAX).max(1);
         }
         (property::SERVER_KEEP_ALIVE, Property::Number(seconds)) => {
-            answer.keep_alive = u16::try_from(seconds).ok();
+            // 0: it does not want any, and ours do no harm.
+            answer.keep_alive = u16::try_from(seconds).ok().filter(|seconds| *seconds > 0);
         }
         (property::SHARED_AVAILABLE, Property::Number(available)) => answer.shares = available == 1,
         (property::MAXIMUM_QOS, Property::Number(most)) => answer.acknowledges = most > 0,
