@@ -193,6 +193,9 @@ pub(crate) fn replay(options: &ReplayArguments) -> Outcome {
     })?;
     let outcomes = replay.outcomes();
     let nothing = outcomes.is_empty();
+    if nothing {
+        eprintln!("the history has no decision of any of these roles in that time");
+    }
     if options.json {
         print_json(&outcomes)?;
     } else if !options.decisions {

@@ -44,7 +44,6 @@ pub(crate) async fn run(run: Run) -> Outcome {
     let mut recorders: Vec<Arc<dyn Recorder>> = vec![Arc::new(printer)];
     recorders.extend(history.clone().map(|history| Arc::new(history) as Arc<dyn Recorder>));
     recorders.extend(reporters(&run)?);
-    let options = Options { dry_run: run.dry_run, oneshot: run.oneshot, recorders, ..Options::default() };
     let addresses = Addresses { management: run.management_url.clone(), heroku: run.heroku_url.clone() };
     // They are ended after the governor, which may be changing them.
     let end_processes = CancellationToken::new();
@@ -53,8 +52,12 @@ pub(crate) async fn run(run: Run) -> Outcome {
     if let Some(address) = run.keda_listen {
         let (keda, address) = Keda::start(address, cancel.clone()).await.map_err(Stop::failed)?;
         eprintln!("KEDA may ask at {address}");
+        if !run.dry_run {
+            recorders.push(Arc::new(keda.clone()));
+        }
         registry = registry.with_named_actuator("keda", Arc::new(keda));
     }
+    let options = Options { dry_run: run.dry_run, oneshot: run.oneshot, recorders, ..Options::default() };
     // Nothing is changed before all of this is there.
     let interface = match run.listen {
         None => None,

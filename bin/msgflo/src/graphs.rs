@@ -150,6 +150,16 @@ fn show(path: &Path, json: bool) -> Outcome {
 }
 
 fn validate(path: &Path, arguments: &LibraryArguments, json: bool) -> Outcome {
+    match validated(path, arguments, json) {
+        Err(stop) if json => {
+            print_json(&serde_json::json!({"valid": false, "problems": stop.to_json()}))?;
+            Ok(stop.status())
+        }
+        outcome => outcome,
+    }
+}
+
+fn validated(path: &Path, arguments: &LibraryArguments, json: bool) -> Outcome {
     let loaded = Loaded::read(path, true)?;
     let library = library(arguments, path)?;
     let graph = &loaded.parsed.graph;

@@ -48,6 +48,30 @@ impl Stop {
         Self { status: INTERNAL, reports: vec![error.into().into()] }
     }
 
+    /// What went wrong, for programs: each with its place, counted from 1, where it has one.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        let problem = |report: &Report| {
+            let place = || {
+                let span = *report.labels()?.next()?.inner();
+                let contents = report.source_code()?.read_span(&span, 0, 0).ok()?;
+                Some((contents.line() + 1, contents.column() + 1))
+            };
+            let (line, column) = place().unzip();
+            serde_json::json!({
+                "message": report.to_string(),
+                "help": report.help().map(|help| help.to_string()),
+                "line": line,
+                "column": column,
+            })
+        };
+        self.reports.iter().map(problem).collect()
+    }
+
+    /// With what status the program ends.
+    pub(crate) fn status(&self) -> ExitCode {
+        ExitCode::from(self.status)
+    }
+
     /// Says what went wrong.
     pub(crate) fn report(self) -> ExitCode {
         for report in self.reports {

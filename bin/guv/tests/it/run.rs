@@ -230,7 +230,7 @@ async fn of_two_with_one_lock_one_governs() {
 #[tokio::test]
 async fn its_interface_is_served_on_request() {
     let scene = Scene::set("listen", 1000).await;
-    let mut command = scene.command(&["--dry-run", "--no-history", "--listen", "127.0.0.1:0"]);
+    let mut command = scene.command(&["--dry-run", "--history", "kept.sqlite", "--listen", "127.0.0.1:0"]);
     let mut child = command.env("GUV_TOKEN", "t0ken").stderr(Stdio::piped()).spawn().unwrap();
     let mut said = BufReader::new(child.stderr.take().expect("it is piped")).lines();
     let address = async {
@@ -258,6 +258,10 @@ async fn its_interface_is_served_on_request() {
     timeout(PATIENCE, metrics).await.expect("its metrics");
     let refused = client.get(format!("{address}/metrics")).send().await.unwrap();
     assert_eq!(refused.status(), 401);
+    let body = r#"{"config": "resize: {source: {kind: command, command: id}}"}"#;
+    let request = client.post(format!("{address}/config/local")).bearer_auth("t0ken").body(body);
+    let request = request.header("content-type", "application/json").send().await.unwrap();
+    assert_eq!(request.status(), 403, "commands are written by hand");
     signal(&child, "-TERM");
     assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(0));
 }

@@ -28,6 +28,37 @@ fn every_syntax_error_is_shown() {
 }
 
 #[test]
+fn problems_are_data_for_programs() {
+    let call = Call::with(&[("bad.fbp", "a(A) OUT -> IN b(B)\nc(C OUT -> IN b\n")]);
+    let (status, out, err) = call.msgflo(&["graph", "validate", "bad.fbp", "--json"]);
+    assert_eq!((status, err.as_str()), (78, ""));
+    let said: serde_json::Value = serde_json::from_str(&out).expect("it is JSON");
+    assert_eq!((&said["valid"], &said["problems"][0]["line"]), (&false.into(), &2.into()), "{said}");
+}
+
+/// As programs write graphs: all in one line.
+#[test]
+fn a_problem_in_a_very_long_line_is_shown_with_what_stands_around_it() {
+    let many: String = (0..3000).map(|n| format!("node{n}(A) OUT -> IN node{}(A), ", n + 1)).collect();
+    let call = Call::with(&[("long.fbp", &format!("{many} broken( OUT"))]);
+    let (status, _, err) = call.msgflo(&["graph", "show", "long.fbp"]);
+    assert_eq!(status, 78, "{err}");
+    assert!(err.contains("long.fbp:1:") && err.contains("node3000") && err.len() < 2000, "{err}");
+}
+
+#[test]
+fn a_state_folder_is_one_networks_at_a_time() {
+    let call = Call::with(&[("service.fbp", SERVICE), ("package.json", LIBRARY)]);
+    let state = call.path().join("state");
+    std::fs::create_dir_all(&state).unwrap();
+    let taken = std::fs::File::create(state.join("lock")).unwrap();
+    taken.try_lock().unwrap();
+    let run = ["run", "service.fbp", "--port", "0", "--state", "state"];
+    let (status, _, err) = call.msgflo(&run);
+    assert!(status == 1 && err.contains("another `msgflo run` uses the state folder"), "{err}");
+}
+
+#[test]
 fn a_good_graph_is_validated_and_written_as_a_procfile() {
     let call = Call::with(&[("service.fbp", SERVICE), ("package.json", LIBRARY)]);
     let (status, out, err) = call.msgflo(&["graph", "validate", "service.fbp"]);

@@ -212,7 +212,19 @@ impl<'a, 't> Reader<'a, '_, 't> {
             texts.push(Reader { node: item, ..self.again() }.text());
         }
         let texts: Option<Vec<_>> = texts.into_iter().map(|text| Some(text?.value)).collect();
-        self.given(texts?)
+        let texts = texts?;
+        if let Some((item, text)) = items
+            .iter()
+            .zip(&texts)
+            .enumerate()
+            .find(|(place, (_, text))| texts[..*place].contains(text))
+            .map(|found| found.1)
+        {
+            let message = format!("role `{}`: `{}` names `{text}` twice", self.role.text, self.key.text);
+            self.diagnostics.error(item.place, message, "it would count twice", "leave one of them out");
+            return None;
+        }
+        self.given(texts)
     }
 
     /// The same reader, to look at another value.

@@ -10,17 +10,18 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use guv_model::{AppName, Role, RoleConfig, WorkerCount};
+use guv_model::{Action, AppName, Role, RoleConfig, WorkerCount};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::codegen::tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
-use crate::{Actuator, ActuatorError, Answers, Change};
+use crate::{Actuator, ActuatorError, Answers, Change, Outcome, Record, RecordError, Recorder};
 
 use wire::external_scaler_server::{ExternalScaler, ExternalScalerServer};
 use wire::{
@@ -131,6 +132,24 @@ impl ExternalScaler for Keda {
         let metric_value = i64::from(self.wanted(object)?);
         let value = MetricValue { metric_name: METRIC.to_owned(), metric_value };
         Ok(Response::new(GetMetricsResponse { metric_values: vec![value] }))
+    }
+}
+
+/// That nothing has to be changed is a decision, too: after a start KEDA is told what holds.
+#[async_trait]
+impl Recorder for Keda {
+    async fn record(&self, records: &[Arc<Record>]) -> Result<(), RecordError> {
+        let settled = |record: &&Arc<Record>| {
+            record.outcome == Outcome::Unchanged && record.decision.action != Action::Hold
+        };
+        let holds = |record: &Arc<Record>| Some((record.role.clone(), record.decision.current()?));
+        let told: Vec<_> = records.iter().filter(settled).filter_map(holds).collect();
+        self.wanted.send_if_modified(|wanted| {
+            let before = wanted.len();
+            told.into_iter().for_each(|(role, workers)| _ = wanted.entry(role).or_insert(workers));
+            wanted.len() > before
+        });
+        Ok(())
     }
 }
 

@@ -135,6 +135,9 @@ impl Fleet {
                 }
             })
             .collect();
+        for role in known.into_keys() {
+            tracing::warn!(%role, "it is not governed any more; the workers that it has are left as they are");
+        }
         self.index = self.members.iter().enumerate().map(|(i, m)| (m.config.role.clone(), i)).collect();
         self.partitions = partitions(&mut self.members);
         self.budgets = config.budgets;

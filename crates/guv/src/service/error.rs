@@ -84,6 +84,10 @@ impl From<Refused> for Refusal {
                 status: StatusCode::UNPROCESSABLE_ENTITY,
                 body: json!({ "message": error.to_string(), "diagnostics": error.diagnostics }),
             },
+            refused @ Refused::Foreign { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, refused.to_string())
+            }
+            Refused::Gone(id) => Self::no_app(&id),
             Refused::Governor(error) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
             refused => Self::internal(&refused),
         }

@@ -409,3 +409,61 @@ fn the_document_is_the_one_that_the_page_was_written_for() {
         "web/openapi/guv.json is stale: UPDATE_DOCS=1 cargo nextest run -p guv the_document, then npm --prefix web run types"
     );
 }
+
+#[tokio::test]
+async fn a_platforms_key_is_used_for_its_app_alone() {
+    let scene = Scene::set().await;
+    let body = json!({"id": "shop", "platform_app": "shop-production", "platform_token": "hunter2", "config": CONFIG});
+    let (_, added) = scene.post("admin-token", "/v1/apps", body).await;
+    let token = added["token"].as_str().unwrap();
+    let foreign = json!({"config": "work: {app: victim}\n"});
+    let (status, answer) = scene.post(token, "/config/shop", foreign).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{answer}");
+    assert!(answer.to_string().contains("is for `shop-production`"), "{answer}");
+    let own = json!({"config": "work: {app: other, apikey: of-its-own}\n"});
+    assert_eq!(scene.post(token, "/config/shop", own).await.0, StatusCode::OK);
+
+    let elsewhere = Some(json!({"platform_app": "victim"}));
+    let (status, answer) = scene.ask(token, Method::PUT, "/v1/apps/shop/platform", elsewhere).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{answer}");
+    let with_key = Some(json!({"platform_app": "bakery", "platform_token": "its own"}));
+    assert_eq!(scene.ask(token, Method::PUT, "/v1/apps/shop/platform", with_key).await.0, StatusCode::OK);
+
+    // To add it again changes only what is said.
+    assert_eq!(scene.post("admin-token", "/v1/apps", json!({"id": "shop"})).await.0, StatusCode::CREATED);
+    let (_, apps) = scene.get("admin-token", "/v1/apps").await;
+    assert_eq!(apps["apps"][0]["platform_app"], "bakery");
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_refused_is_not_kept() {
+    let scene = Scene::set().await;
+    let token = scene.add("shop").await;
+    let unserved =
+        json!({"config": "work: {source: {kind: sql, url: 'postgres://nowhere/db', query: 'SELECT 1'}}\n"});
+    let (status, answer) = scene.post(&token, "/config/shop", unserved).await;
+    assert!(status.is_client_error(), "{status} {answer}");
+    let (_, versions) = scene.get(&token, "/v1/apps/shop/versions").await;
+    assert_eq!(versions["versions"].as_array().map(Vec::len), Some(1), "{versions}");
+    assert_eq!(scene.get(&token, "/config/shop").await.1["configYaml"], CONFIG);
+}
+
+#[tokio::test]
+async fn a_folder_is_one_services_at_a_time() {
+    let scene = Scene::set().await;
+    let options = || Options {
+        address: "127.0.0.1:0".parse().unwrap(),
+        folder: scene.folder.path().to_owned(),
+        key: SealingKey::parse(&"a5".repeat(32)).unwrap(),
+        admin: Some(TokenHash::of("admin-token")),
+        registry: make(&scene.queues, &scene.platform),
+    };
+    let refused = serve(options(), CancellationToken::new()).await.err().expect("it is taken");
+    assert!(refused.to_string().contains("another `guv serve`"), "{refused}");
+    scene.cancel.cancel();
+    scene.service.finished().await;
+    let again = CancellationToken::new();
+    let service = serve(options(), again.clone()).await.expect("it is free again");
+    again.cancel();
+    service.finished().await;
+}

@@ -1,12 +1,14 @@
 //! KEDA's external scaler, asked by a gRPC client as KEDA asks.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use guv::actuators::Keda;
 use guv::actuators::keda::wire::external_scaler_client::ExternalScalerClient;
 use guv::actuators::keda::wire::{GetMetricsRequest, ScaledObjectRef};
-use guv::{Actuator, RoleConfig};
+use guv::governor::{Governor, Options};
+use guv::{Actuator, Registry, RoleConfig, sources};
 use tokio::sync::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::Code;
@@ -82,6 +84,21 @@ async fn until_guv_has_decided_the_number_is_unknown_and_not_zero() {
     apply(&asked.keda, &asked.role(), 0).await.unwrap();
     assert_eq!(asked.metric().await, Ok(0));
     assert!(!asked.client.lock().await.is_active(object("resize")).await.unwrap().into_inner().result);
+}
+
+#[tokio::test]
+async fn after_a_start_keda_is_told_what_holds_though_nothing_changes() {
+    let asked = Asked::start().await;
+    let text = "resize: {min: 0, actuator: keda, source: {kind: command, command: 'echo 0'}}";
+    let registry = Registry::new()
+        .with_named_source("command", Arc::new(sources::command()))
+        .with_named_actuator("keda", Arc::new(asked.keda.clone()));
+    let options =
+        Options { oneshot: true, recorders: vec![Arc::new(asked.keda.clone())], ..Options::default() };
+    let config = crate::doubles::config(text);
+    let governor = Governor::start(config, registry, options, CancellationToken::new()).unwrap();
+    governor.finished().await.unwrap();
+    assert_eq!(asked.metric().await, Ok(0));
 }
 
 #[tokio::test]
