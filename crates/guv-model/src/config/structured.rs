@@ -10,6 +10,9 @@ use crate::ratio::Step;
 use crate::schedule::{Rule, When};
 use crate::{JobWorkerRatio, Secret};
 
+/// The default of an option that has none.
+const REQUIRED: &str = "required";
+
 /// The key that says which kind a part is.
 const KIND: &str = "kind";
 
@@ -57,6 +60,16 @@ impl<'a, 't> Reader<'a, '_, 't> {
                 }
                 None => self.unknown(&format!("{} `{name}`", self.key.text), key, names()),
             }
+        }
+        let is_given = |name: &str| options.iter().any(|(key, _)| key.text == name);
+        if let Some(option) =
+            info.options.iter().find(|option| option.default == REQUIRED && !is_given(option.name))
+        {
+            let message =
+                format!("role `{}`: {} `{name}` has no `{}`", self.role.text, self.key.text, option.name);
+            let help = format!("write it as `{{kind: {name}, {}: …}}`", option.name);
+            self.diagnostics.error(node.place, message, option.meaning, help);
+            return None;
         }
         self.given(part)
     }

@@ -289,6 +289,19 @@ c: {dynosize: huge}",
 }
 
 #[test]
+fn what_a_part_needs_and_what_would_count_twice_is_told_with_its_place() {
+    insta::assert_snapshot!(said(
+        "a: {source: {kind: sql, url: 'postgres://a/b'}, actuator: webhook}
+b: {queues: [jobs, mail, jobs], actuator: {kind: command, timeout: 5}}"
+    ), @"
+    1:13: error: role `a`: source `sql` has no `query`; write it as `{kind: sql, query: …}`
+    1:59: error: role `a`: actuator `webhook` has no `url`; write it as `{kind: webhook, url: …}`
+    2:26: error: role `b`: `queues` names `jobs` twice; leave one of them out
+    2:43: error: role `b`: actuator `command` has no `command`; write it as `{kind: command, command: …}`
+    ");
+}
+
+#[test]
 fn every_error_of_the_structured_keys_is_told_with_its_place() {
     insta::assert_snapshot!(said(
         "'*': {timezone: Europe/Olso, budget: {worker: 3}, prices: {a: x}}

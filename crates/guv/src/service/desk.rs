@@ -51,7 +51,7 @@ impl Desk {
                     config.roles.iter().find(|role| commands(role).any(|new| !names(&before, new)))
                 {
                     let what = format!(
-                        "the role `{}` would run a command that is not in the file; commands are written there by hand",
+                        "the role `{}` would run something here that is not in the file; that is written there by hand",
                         role.role
                     );
                     return Err(Refusal::new(StatusCode::FORBIDDEN, what));
@@ -87,9 +87,12 @@ impl Desk {
     }
 }
 
+/// What runs something on this machine.
+const LOCAL: [&str; 4] = ["command", "processes", "systemd", "docker"];
+
 /// The sources and actuators of a role that run what the configuration says.
 fn commands(role: &RoleConfig) -> impl Iterator<Item = &Part> {
-    [&role.source, &role.actuator].into_iter().flatten().filter(|part| part.kind() == "command")
+    [&role.source, &role.actuator].into_iter().flatten().filter(|part| LOCAL.contains(&part.kind()))
 }
 
 /// Whether a configuration has exactly this one already.

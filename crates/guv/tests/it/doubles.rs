@@ -78,6 +78,7 @@ struct PlatformState {
     counts: u32,
     uncountable: Option<Box<dyn Fn() -> ActuatorError + Send>>,
     unanswered: Option<u32>,
+    takes: Duration,
     calls: u32,
     refusal: Option<Refusal>,
 }
@@ -121,6 +122,11 @@ impl Platform {
         self.lock().unanswered = every;
     }
 
+    /// So long it takes until a change is carried out, and answered.
+    pub(crate) fn take(&self, time: Duration) {
+        self.lock().takes = time;
+    }
+
     /// Changes are refused when this says so, given the change and the highest target of the batch.
     pub(crate) fn refuse(
         &self,
@@ -148,6 +154,8 @@ impl Actuator for Platform {
     }
 
     async fn apply(&self, app: Option<&AppName>, changes: &[Change<'_>]) -> Answers<(), ActuatorError> {
+        let takes = self.lock().takes;
+        tokio::time::sleep(takes).await;
         let (answers, unanswered) = self.apply_now(app, changes);
         if unanswered {
             std::future::pending::<()>().await;

@@ -130,3 +130,25 @@ async fn a_budget_is_kept_at_every_moment_and_the_deadline_that_can_be_kept_is_k
     }
     assert_eq!((governed.platform.workers("big"), governed.platform.workers("small")), (4, 2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_counts_what_a_platform_is_being_asked_for() {
+    let text = "'*': {policy: proportional, min: 0, max: 100, pollinterval: 10, history: 10, budget: {workers: 6}}\nbig: {app: a}\nsmall: {app: b}";
+    let platform = Platform::running(&[("big", 0), ("small", 0)]);
+    let governed = Governed::start(text, Queues::default(), platform, Options::default());
+    for queue in ["big", "small"] {
+        governed.queues.set(queue, Queue::Holds(0));
+    }
+    governed.cycle(1).await;
+    governed.platform.take(Duration::from_secs(5));
+    // Both want more at once, and neither has it before the other is decided for.
+    for queue in ["big", "small"] {
+        governed.queues.set(queue, Queue::Holds(10_000));
+    }
+    for cycle in 2..=5 {
+        governed.cycle(cycle).await;
+        let (big, small) = (governed.platform.workers("big"), governed.platform.workers("small"));
+        assert!(big + small <= 6, "{big} + {small}");
+    }
+    assert_eq!(governed.platform.workers("big") + governed.platform.workers("small"), 6);
+}
