@@ -1,21 +1,24 @@
 // A program of ours, while a test runs.
 
 import { spawn, execFileSync } from "node:child_process";
+import { createInterface } from "node:readline";
 
-/** Starts a program, and waits until it has said something that matches. It is ended by `stop()`, or with us. */
+/** Starts a program, and waits until it has said what matches. It is ended by `stop()`, or with us. */
 export async function start(program, args, said, options = {}) {
   const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
   process.on("exit", () => child.kill());
   const ended = new Promise((done) => child.on("exit", (code) => done(code)));
   let log = "";
   const found = new Promise((resolve, reject) => {
-    const hear = (text) => {
-      log += text;
-      const match = said.exec(log);
-      if (match) resolve(match[1]);
-    };
-    child.stdout.on("data", hear);
-    child.stderr.on("data", hear);
+    // A line may come in pieces: only whole ones count.
+    const hear = (stream) =>
+      createInterface({ input: stream }).on("line", (line) => {
+        log += `${line}\n`;
+        const match = said.exec(log);
+        if (match) resolve(match[1]);
+      });
+    hear(child.stdout);
+    hear(child.stderr);
     void ended.then((code) => reject(new Error(`${program} ended (${code}) without ${said}:\n${log}`)));
   });
   return {
