@@ -52,9 +52,6 @@ pub(crate) async fn run(run: Run) -> Outcome {
     if let Some(address) = run.keda_listen {
         let (keda, address) = Keda::start(address, cancel.clone()).await.map_err(Stop::failed)?;
         eprintln!("KEDA may ask at {address}");
-        if !run.dry_run {
-            recorders.push(Arc::new(keda.clone()));
-        }
         registry = registry.with_named_actuator("keda", Arc::new(keda));
     }
     let options = Options { dry_run: run.dry_run, oneshot: run.oneshot, recorders, ..Options::default() };

@@ -247,16 +247,20 @@ impl Workers {
 
 #[async_trait]
 impl Actuator for Workers {
-    async fn count(&self, _: Option<&AppName>, roles: &[&RoleConfig]) -> Answers<WorkerCount, ActuatorError> {
+    async fn count(
+        &self,
+        _: Option<&AppName>,
+        roles: &[&RoleConfig],
+    ) -> Answers<Option<WorkerCount>, ActuatorError> {
         let mut counts = Answers::new();
         for role in roles {
             let count = match self.coordinator.processes(role.worker.as_str().into()).await {
-                Ok(Some(process)) => Ok(WorkerCount {
+                Ok(Some(process)) => Ok(Some(WorkerCount {
                     booting: Some(process.wanted.saturating_sub(process.running)),
                     draining: Some(process.stopping),
                     drains: true,
                     ..WorkerCount::running(process.wanted)
-                }),
+                })),
                 Ok(None) => {
                     Err(ActuatorError::fatal(format!("`{}` is not a role that we start", role.worker)))
                 }

@@ -1,13 +1,13 @@
 //! What comes after every policy: manual settings, pauses, steps, cooldown, busy workers, repetition.
 //!
 //! A guard takes a decision back towards what there is now, and says so among its limits; it never goes further
-//! than the policy does. A manual setting alone replaces what the policy says, and is subject to nothing but the
+//! than the policy does. Where nobody knows what there is, jobs in hand tell how much that is at least. A manual setting alone replaces what the policy says, and is subject to nothing but the
 //! platform's limit: somebody has looked.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::{Action, Decision, InFlight, Limit, Reason, RoleConfig, Timestamp};
+use crate::{Action, Decision, InFlight, Limit, Observation, Reason, RoleConfig, Timestamp};
 
 /// The same number is not asked for twice within this time.
 pub(crate) const THROTTLE: Duration = Duration::from_secs(5);
@@ -36,6 +36,9 @@ pub(crate) fn guard(decision: &mut Decision, role: &RoleConfig, accepted: Option
         decision.limits.push(Limit::Paused);
         return decision.keep();
     }
+    if let (Action::Set, Some(target)) = (decision.action, decision.target) {
+        keep_busy(decision, role, target);
+    }
     if let (Some(target), Some(current)) = (decision.target, decision.current()) {
         match decision.action {
             Action::Up => step(decision, role.max_step_up, target - current, |step| current + step),
@@ -44,10 +47,7 @@ pub(crate) fn guard(decision: &mut Decision, role: &RoleConfig, accepted: Option
                     decision.limits.push(Limit::Cooldown { left });
                     return decision.keep();
                 }
-                if let Some(busy) = busy(decision, role).filter(|busy| *busy > target && !role.stop_busy) {
-                    decision.limits.push(Limit::Busy { workers: busy });
-                    decision.ask_for(busy);
-                }
+                keep_busy(decision, role, target);
                 let fewer = current - decision.target.unwrap_or(current);
                 step(decision, role.max_step_down, fewer, |step| current - step);
             }
@@ -57,9 +57,17 @@ pub(crate) fn guard(decision: &mut Decision, role: &RoleConfig, accepted: Option
     throttle(decision, accepted, now);
 }
 
-/// How many workers are at work, as far as it is known, and not more than there are.
+fn keep_busy(decision: &mut Decision, role: &RoleConfig, target: u32) {
+    if let Some(busy) = busy(decision, role).filter(|busy| *busy > target && !role.stop_busy) {
+        decision.limits.push(Limit::Busy { workers: busy });
+        decision.ask_for(busy);
+    }
+}
+
+/// How many workers are at work, as far as it is known, and not more than there are; where it is not known how many there
+/// are, not more than there may be.
 pub(crate) fn busy(decision: &Decision, role: &RoleConfig) -> Option<u32> {
-    let workers = decision.inputs.observation.workers?;
+    let Observation { workers, platform_limit, .. } = decision.inputs.observation;
     let by_jobs = match decision.inputs.in_flight {
         InFlight::Counted(jobs) | InFlight::Reported(jobs) => {
             Some(jobs.div_ceil(u64::from(role.concurrency.get())))
@@ -67,8 +75,12 @@ pub(crate) fn busy(decision: &Decision, role: &RoleConfig) -> Option<u32> {
         // A bound is no sign of work.
         InFlight::AtMost(_) | InFlight::Unknown => None,
     };
-    let busy = workers.busy.map(u64::from).or(by_jobs)?;
-    Some(u32::try_from(busy).unwrap_or(u32::MAX).min(workers.current))
+    let busy = workers.and_then(|workers| workers.busy).map(u64::from).or(by_jobs)?;
+    let most = match workers {
+        Some(workers) => workers.current,
+        None => role.limits.bound(u32::MAX).min(platform_limit.unwrap_or(u32::MAX)),
+    };
+    Some(u32::try_from(busy).unwrap_or(u32::MAX).min(most))
 }
 
 fn step(decision: &mut Decision, most: Option<NonZeroU32>, wanted: u32, then: impl Fn(u32) -> u32) {

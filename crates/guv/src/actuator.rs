@@ -33,12 +33,14 @@ pub trait Actuator: Send + Sync {
 
     /// How many workers each role has, called in every cycle, in a dry run too. It must not change anything.
     ///
-    /// The governor compares what it wants with this, so that changes made by others are seen.
+    /// The governor compares what it wants with this, so that changes made by others are seen. `None` where the platform
+    /// cannot tell: then what it has accepted last counts, and before that the first number is asked for, even if it is what
+    /// there is already.
     async fn count(
         &self,
         app: Option<&AppName>,
         roles: &[&RoleConfig],
-    ) -> Answers<WorkerCount, ActuatorError>;
+    ) -> Answers<Option<WorkerCount>, ActuatorError>;
 
     /// Makes the number of workers what each change says, in one batch where the platform can; never called in
     /// a dry run, never with two changes of one role, never with none.

@@ -35,10 +35,10 @@
 //!
 //! #[guv::async_trait]
 //! impl Actuator for Numbers {
-//!     async fn count(&self, _: Option<&AppName>, roles: &[&RoleConfig]) -> Answers<WorkerCount, ActuatorError> {
+//!     async fn count(&self, _: Option<&AppName>, roles: &[&RoleConfig]) -> Answers<Option<WorkerCount>, ActuatorError> {
 //!         let numbers = self.0.lock().expect("no holder panics");
 //!         let count = |role: &RoleConfig| WorkerCount::running(numbers.get(role.worker.as_str()).copied().unwrap_or(0));
-//!         roles.iter().map(|role| (role.role.clone(), Ok(count(role)))).collect()
+//!         roles.iter().map(|role| (role.role.clone(), Ok(Some(count(role))))).collect()
 //!     }
 //!
 //!     async fn apply(&self, _: Option<&AppName>, changes: &[Change<'_>]) -> Answers<(), ActuatorError> {

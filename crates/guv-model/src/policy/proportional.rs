@@ -43,7 +43,9 @@ pub(super) fn decide(
             let (action, target, reason) = hysteresis(estimate.workers, current, window);
             match (in_flight, action) {
                 // The jobs counted are a lower bound: enough to add workers, not to take any away.
-                (InFlight::Unknown, Action::Down | Action::Set) => {
+                (InFlight::Unknown, Action::Down) => (Action::Hold, None, Reason::InFlightUnknown),
+                // Of workers that nobody counts at least those for the jobs that wait are asked for.
+                (InFlight::Unknown, Action::Set) if estimate.jobs == 0 => {
                     (Action::Hold, None, Reason::InFlightUnknown)
                 }
                 _ => (action, target, reason),

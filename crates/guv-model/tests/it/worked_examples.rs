@@ -93,7 +93,7 @@ fn each_reason_is_told_in_words_and_numbers() {
     at most 18 jobs (0 ready + at most 18 in flight), 2 at once = 9 turns, 9 × 10 s in 38.368 s = 3 workers; 9 workers now: down, nothing in the window needed more → 3
     at most 18 jobs (0 ready + at most 18 in flight), 2 at once = 9 turns, 9 × 10 s in 38.368 s = 3 workers, in flight is only bounded, so one worker at a time; 3 workers now: down, nothing in the window needed more → 2
     the number of ready messages is not known; 4 workers now: hold
-    at least 3 jobs (ready; in flight is not known), 2 at once = 2 turns, 2 × 10 s in 38.368 s = 1 worker; hold, work in flight may need the workers there are
+    at least 3 jobs (ready; in flight is not known), 2 at once = 2 turns, 2 × 10 s in 38.368 s = 1 worker; it is not known how many workers there are → 1
     ");
 }
 
@@ -118,8 +118,9 @@ fn nothing_known_changes_nothing_and_is_not_remembered() {
 fn ready_messages_alone_may_add_workers_but_take_none_away() {
     let role = role("min: 0, max: 10");
     let only = |ready| QueueSample { ready: Some(ready), ..QueueSample::default() };
-    // Without a count of workers there is not even a bound.
+    // Without a count of workers there is not even a bound: none is taken away for want of jobs.
     assert_eq!(decide(&role, &[], only(0), None).target, None);
+    assert_eq!(decide(&role, &[], only(100), None).target, Some(10));
     // With it the workers may all be busy: enough are kept for what they may hold.
     let decision = decide(&role, &[], only(0), Some(WorkerCount::running(1)));
     assert_eq!((decision.action, decision.target), (Action::Keep, None));

@@ -3,7 +3,7 @@
 //! It is run by a shell with `ROLE`, `WORKER`, `APP`, `CURRENT` (empty when it is not known) and `DESIRED` in its
 //! environment; success accepts the number. Otherwise `{"limit": N}` on its standard output names the most that there
 //! can be, exit status 75 (EX_TEMPFAIL of sysexits.h) is tried again, and any other one needs somebody to look. With `count`
-//! a second command writes the workers that there are; else what was accepted last counts, at first the role's minimum.
+//! a second command writes the workers that there are; else what was accepted last counts.
 //! One that takes too long is ended with everything that it started.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use guv_model::{AppName, RoleConfig, WorkerCount};
 use tokio::time::timeout;
 
 use super::failure::{Failure, Refusal};
-use super::webhook::{Accepted, workers};
+use super::webhook::workers;
 use crate::shell::{self, Ran};
 use crate::{Actuator, ActuatorError, Answers, Change};
 
@@ -26,19 +26,16 @@ const TEMPORARY: i32 = 75;
 
 /// Changes workers by commands.
 #[derive(Default)]
-pub struct Command {
-    /// What was accepted last.
-    accepted: Accepted,
-}
+pub struct Command;
 
 impl Command {
     /// An actuator for all roles that ask for it.
     pub fn new() -> Self {
-        Self::default()
+        Self
     }
 
-    async fn current(&self, app: Option<&AppName>, role: &RoleConfig) -> Result<u32, Failure> {
-        let Some(command) = option(role, "count") else { return Ok(self.accepted.of(role)) };
+    async fn current(&self, app: Option<&AppName>, role: &RoleConfig) -> Result<Option<u32>, Failure> {
+        let Some(command) = option(role, "count") else { return Ok(None) };
         let ran = run(command, app, role, &[]).await?;
         if let Some(failure) = ran.failure {
             return Err(refusal(command, ran.status, &ran.output, &failure));
@@ -46,6 +43,7 @@ impl Command {
         let told = serde_json::from_slice(&ran.output).ok();
         told.as_ref()
             .and_then(workers)
+            .map(Some)
             .ok_or_else(|| Failure::Fatal(format!("`{command}` writes no number of workers")))
     }
 
@@ -59,10 +57,7 @@ impl Command {
         let ran = run(command, app, change.role, &[("CURRENT", &current), ("DESIRED", &desired)]).await?;
         match ran.failure {
             Some(failure) => Err(refusal(command, ran.status, &ran.output, &failure)),
-            None => {
-                self.accepted.note(change.role, change.target);
-                Ok(())
-            }
+            None => Ok(()),
         }
     }
 }
@@ -118,9 +113,9 @@ impl Actuator for Command {
         &self,
         app: Option<&AppName>,
         roles: &[&RoleConfig],
-    ) -> Answers<WorkerCount, ActuatorError> {
+    ) -> Answers<Option<WorkerCount>, ActuatorError> {
         let counts = roles.iter().map(|role| async move {
-            let count = self.current(app, role).await.map(WorkerCount::running);
+            let count = self.current(app, role).await.map(|count| count.map(WorkerCount::running));
             (role.role.clone(), count.map_err(ActuatorError::from))
         });
         join_all(counts).await.into_iter().collect()

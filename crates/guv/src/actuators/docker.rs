@@ -267,18 +267,18 @@ impl Actuator for Docker {
         &self,
         app: Option<&AppName>,
         roles: &[&RoleConfig],
-    ) -> Answers<WorkerCount, ActuatorError> {
+    ) -> Answers<Option<WorkerCount>, ActuatorError> {
         let counts = roles.iter().map(|role| async move {
             let count = self.containers(app, role).await.map(|containers| {
                 let stopping = self.stopping();
                 let number_of = |which: &dyn Fn(&&Container) -> bool| {
                     u32::try_from(containers.iter().filter(which).count()).unwrap_or(u32::MAX)
                 };
-                WorkerCount {
+                Some(WorkerCount {
                     draining: Some(number_of(&|container| stopping.contains(&container.id))),
                     drains: true,
                     ..WorkerCount::running(number_of(&|container| is_up(container, &stopping)))
-                }
+                })
             });
             (role.role.clone(), count.map_err(ActuatorError::from))
         });

@@ -157,7 +157,7 @@ impl Actuator for Heroku {
         &self,
         app: Option<&AppName>,
         roles: &[&RoleConfig],
-    ) -> Answers<WorkerCount, ActuatorError> {
+    ) -> Answers<Option<WorkerCount>, ActuatorError> {
         let request = self.request(Method::GET, app, roles.first().copied());
         let formation = match self.send(app, request).await {
             Ok(response) => response.json::<Vec<Process>>().await.map_err(away),
@@ -168,7 +168,7 @@ impl Actuator for Heroku {
         let answer = |role: &RoleConfig| match &formation {
             Err(failure) => Err(failure.clone().into()),
             Ok(formation) => match formation.get(role.worker.as_str()) {
-                Some(quantity) => Ok(WorkerCount::running(*quantity)),
+                Some(quantity) => Ok(Some(WorkerCount::running(*quantity))),
                 None => Err(ActuatorError::fatal(format!(
                     "the app has no process type `{}`; add it to the Procfile or set `worker:`",
                     role.worker

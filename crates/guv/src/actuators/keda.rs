@@ -10,18 +10,17 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use guv_model::{Action, AppName, Role, RoleConfig, WorkerCount};
+use guv_model::{AppName, Role, RoleConfig, WorkerCount};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::codegen::tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status};
 
-use crate::{Actuator, ActuatorError, Answers, Change, Outcome, Record, RecordError, Recorder};
+use crate::{Actuator, ActuatorError, Answers, Change};
 
 use wire::external_scaler_server::{ExternalScaler, ExternalScalerServer};
 use wire::{
@@ -135,24 +134,6 @@ impl ExternalScaler for Keda {
     }
 }
 
-/// That nothing has to be changed is a decision, too: after a start KEDA is told what holds.
-#[async_trait]
-impl Recorder for Keda {
-    async fn record(&self, records: &[Arc<Record>]) -> Result<(), RecordError> {
-        let settled = |record: &&Arc<Record>| {
-            record.outcome == Outcome::Unchanged && record.decision.action != Action::Hold
-        };
-        let holds = |record: &Arc<Record>| Some((record.role.clone(), record.decision.current()?));
-        let told: Vec<_> = records.iter().filter(settled).filter_map(holds).collect();
-        self.wanted.send_if_modified(|wanted| {
-            let before = wanted.len();
-            told.into_iter().for_each(|(role, workers)| _ = wanted.entry(role).or_insert(workers));
-            wanted.len() > before
-        });
-        Ok(())
-    }
-}
-
 #[async_trait]
 impl Actuator for Keda {
     fn accepts(&self, role: &RoleConfig) -> Result<(), String> {
@@ -162,11 +143,13 @@ impl Actuator for Keda {
         }
     }
 
-    /// What KEDA was told last, at first the role's minimum: it does not tell how many there are.
-    async fn count(&self, _: Option<&AppName>, roles: &[&RoleConfig]) -> Answers<WorkerCount, ActuatorError> {
-        let wanted = self.wanted.borrow();
-        let count = |role: &RoleConfig| wanted.get(&role.role).copied().unwrap_or(role.limits.bound(0));
-        roles.iter().map(|role| (role.role.clone(), Ok(WorkerCount::running(count(role))))).collect()
+    /// It does not tell how many there are.
+    async fn count(
+        &self,
+        _: Option<&AppName>,
+        roles: &[&RoleConfig],
+    ) -> Answers<Option<WorkerCount>, ActuatorError> {
+        roles.iter().map(|role| (role.role.clone(), Ok(None))).collect()
     }
 
     async fn apply(&self, _: Option<&AppName>, changes: &[Change<'_>]) -> Answers<(), ActuatorError> {

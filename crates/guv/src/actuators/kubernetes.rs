@@ -277,11 +277,15 @@ impl Actuator for Kubernetes {
         Some(role.actuator.as_ref()?.url("url")?.reveal().clone())
     }
 
-    async fn count(&self, _: Option<&AppName>, roles: &[&RoleConfig]) -> Answers<WorkerCount, ActuatorError> {
+    async fn count(
+        &self,
+        _: Option<&AppName>,
+        roles: &[&RoleConfig],
+    ) -> Answers<Option<WorkerCount>, ActuatorError> {
         let counts = roles.iter().map(|role| async move {
-            let count = self.current(role).await.map(|Scale { spec, status }| WorkerCount {
-                draining: Some(status.replicas.saturating_sub(spec.replicas)),
-                ..WorkerCount::running(spec.replicas)
+            let count = self.current(role).await.map(|Scale { spec, status }| {
+                let draining = Some(status.replicas.saturating_sub(spec.replicas));
+                Some(WorkerCount { draining, ..WorkerCount::running(spec.replicas) })
             });
             (role.role.clone(), count.map_err(ActuatorError::from))
         });

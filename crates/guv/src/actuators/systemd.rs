@@ -206,9 +206,13 @@ impl Actuator for Systemd {
         Ok(())
     }
 
-    async fn count(&self, _: Option<&AppName>, roles: &[&RoleConfig]) -> Answers<WorkerCount, ActuatorError> {
+    async fn count(
+        &self,
+        _: Option<&AppName>,
+        roles: &[&RoleConfig],
+    ) -> Answers<Option<WorkerCount>, ActuatorError> {
         let counts = roles.iter().map(|role| async move {
-            let count = self.instances(role).await.map(|instances| instances.count());
+            let count = self.instances(role).await.map(|instances| Some(instances.count()));
             (role.role.clone(), count.map_err(ActuatorError::from))
         });
         join_all(counts).await.into_iter().collect::<HashMap<_, _>>()

@@ -2,16 +2,14 @@
 //!
 //! `POST url` with `{"role", "worker", "app", "current", "desired"}`; any 2xx accepts it. `GET url?role=…&worker=…&app=…`
 //! answers a number, or `{"workers": N}`, the workers that there are; where it answers 404, 405 or 501 it cannot tell,
-//! and what was accepted last counts, at first the role's minimum. A 422 with `{"limit": N}` names the most that there
+//! and what was accepted last counts. A 422 with `{"limit": N}` names the most that there
 //! can be; 429 and 5xx are tried again, after `Retry-After` if that is told.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use guv_model::{AppName, Role, RoleConfig, WorkerCount};
+use guv_model::{AppName, RoleConfig, WorkerCount};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use url::Url;
@@ -27,24 +25,6 @@ const HINTS: [&str; 2] = ["check `token:` or `headers:`", "check `url:`"];
 /// Changes workers by requests to a URL.
 pub struct Webhook {
     http: Client,
-    /// What was accepted last.
-    accepted: Accepted,
-}
-
-/// What was accepted last of each role, where nothing can be counted.
-#[derive(Default)]
-pub(super) struct Accepted(Mutex<HashMap<Role, u32>>);
-
-impl Accepted {
-    pub(super) fn note(&self, role: &RoleConfig, workers: u32) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(role.role.clone(), workers);
-    }
-
-    /// The last number, at first the role's minimum.
-    pub(super) fn of(&self, role: &RoleConfig) -> u32 {
-        let accepted = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&role.role).copied();
-        accepted.unwrap_or_else(|| role.limits.bound(0))
-    }
 }
 
 impl Webhook {
@@ -53,7 +33,7 @@ impl Webhook {
     /// # Errors
     /// When there is no TLS provider, or no root certificates can be found.
     pub fn new() -> Result<Self, reqwest::Error> {
-        Ok(Self { http: Client::builder().user_agent("guv").build()?, accepted: Accepted::default() })
+        Ok(Self { http: Client::builder().user_agent("guv").build()? })
     }
 
     fn request(&self, method: Method, role: &RoleConfig) -> Result<RequestBuilder, Failure> {
@@ -72,19 +52,17 @@ impl Webhook {
         Ok(request)
     }
 
-    async fn current(&self, app: Option<&AppName>, role: &RoleConfig) -> Result<u32, Failure> {
+    async fn current(&self, app: Option<&AppName>, role: &RoleConfig) -> Result<Option<u32>, Failure> {
         let app = app.map(AppName::as_str).unwrap_or_default();
         let query = [("role", role.role.as_str()), ("worker", role.worker.as_str()), ("app", app)];
         let request = self.request(Method::GET, role)?.query(&query);
         let response = request.send().await.map_err(|error| Failure::away("the webhook", error))?;
         match response.status() {
-            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => {
-                Ok(self.accepted.of(role))
-            }
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Ok(None),
             status if status.is_success() => {
                 let told: Value =
                     response.json().await.map_err(|error| Failure::away("the webhook", error))?;
-                workers(&told).ok_or_else(|| {
+                workers(&told).map(Some).ok_or_else(|| {
                     Failure::Fatal(
                         "the webhook answers neither a number of workers nor `{\"workers\": N}`".to_owned(),
                     )
@@ -104,7 +82,6 @@ impl Webhook {
         if !response.status().is_success() {
             return Err(Failure::of("the webhook", response, HINTS).await);
         }
-        self.accepted.note(role, target);
         Ok(())
     }
 }
@@ -135,9 +112,9 @@ impl Actuator for Webhook {
         &self,
         app: Option<&AppName>,
         roles: &[&RoleConfig],
-    ) -> Answers<WorkerCount, ActuatorError> {
+    ) -> Answers<Option<WorkerCount>, ActuatorError> {
         let counts = roles.iter().map(|role| async move {
-            let count = self.current(app, role).await.map(WorkerCount::running);
+            let count = self.current(app, role).await.map(|count| count.map(WorkerCount::running));
             (role.role.clone(), count.map_err(ActuatorError::from))
         });
         join_all(counts).await.into_iter().collect()

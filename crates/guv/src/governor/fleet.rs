@@ -72,7 +72,8 @@ struct LearntLimit {
 #[derive(Clone, Copy)]
 pub(super) enum Counted {
     Known(WorkerCount),
-    /// The count failed, or was not made so as to save requests; the last one known stands in for it.
+    /// The count failed, was not made so as to save requests, or is nothing that the platform can tell; the last one
+    /// known, or accepted, stands in for it.
     Remembered,
     /// There is no actuator.
     Nobody,

@@ -57,7 +57,7 @@ pub(super) enum Counts {
     /// The platform wants to be left alone for so long.
     Paused(Duration),
     /// The answers, and what is left of the requests.
-    Made(Answers<WorkerCount, ActuatorError>, Option<Quota>),
+    Made(Answers<Option<WorkerCount>, ActuatorError>, Option<Quota>),
 }
 
 /// A change that is wanted for the member with this index.

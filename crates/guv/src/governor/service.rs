@@ -323,7 +323,8 @@ impl Service {
         for index in &job.members {
             let answer = answers.remove(&self.fleet.members[*index].config.role);
             let count = match answer.unwrap_or(Err(ActuatorError::NoAnswer)) {
-                Ok(workers) => Ok(Counted::Known(workers)),
+                Ok(Some(workers)) => Ok(Counted::Known(workers)),
+                Ok(None) => Ok(Counted::Remembered),
                 Err(error) => {
                     if let (ActuatorError::Retry { after: Some(after), .. }, Some(group)) = (&error, group) {
                         self.fleet.pause(group, now + *after);

@@ -77,6 +77,8 @@ struct PlatformState {
     batches: Vec<String>,
     counts: u32,
     uncountable: Option<Box<dyn Fn() -> ActuatorError + Send>>,
+    /// It never tells how many there are.
+    untold: bool,
     unanswered: Option<u32>,
     takes: Duration,
     calls: u32,
@@ -106,6 +108,11 @@ impl Platform {
 
     pub(crate) fn counts(&self) -> u32 {
         self.lock().counts
+    }
+
+    /// It never tells how many workers there are.
+    pub(crate) fn tells_nothing(&self) {
+        self.lock().untold = true;
     }
 
     /// Counting fails from now on, until [`Platform::countable`].
@@ -142,12 +149,17 @@ impl Platform {
 
 #[guv::async_trait]
 impl Actuator for Platform {
-    async fn count(&self, _: Option<&AppName>, roles: &[&RoleConfig]) -> Answers<WorkerCount, ActuatorError> {
+    async fn count(
+        &self,
+        _: Option<&AppName>,
+        roles: &[&RoleConfig],
+    ) -> Answers<Option<WorkerCount>, ActuatorError> {
         let mut state = self.lock();
         state.counts += 1;
         let count = |role: &RoleConfig| match (&state.uncountable, state.workers.get(role.worker.as_str())) {
             (Some(error), _) => Err(error()),
-            (None, Some(count)) => Ok(WorkerCount::running(*count)),
+            (None, _) if state.untold => Ok(None),
+            (None, Some(count)) => Ok(Some(WorkerCount::running(*count))),
             (None, None) => Err(ActuatorError::fatal("there is no such worker")),
         };
         roles.iter().map(|role| (role.role.clone(), count(role))).collect()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use guv::governor::{Error, Governor, Options};
-use guv::{Outcome, Registry, Timestamp};
+use guv::{Outcome, Registry, Sample, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -186,4 +186,35 @@ async fn changes_made_by_others_are_seen_and_put_right() {
     assert_eq!(governed.platform.batches(), ["-: work=8", "-: work=8"]);
     let current = governed.handle.snapshot().roles[0].decision.inputs.observation.workers.map(|w| w.current);
     assert_eq!(current, Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_tells_how_many_workers_there_are_the_first_number_stops_no_busy_one_and_is_told_once() {
+    let queues = Queues::default();
+    let held = |ready, held| {
+        Queue::Says(Sample { ready: Some(ready), unacknowledged: Some(held), ..Sample::default() })
+    };
+    // One worker would do for what is left, but six are at it.
+    queues.set("work", held(0, 6));
+    let text = "'*': {pollinterval: 10, history: 10}\nwork: {policy: proportional, min: 0, max: 25, processing: 1, deadline: 60}";
+    let platform = Platform::running(&[("work", 8)]);
+    platform.tells_nothing();
+    let governed = Governed::start(text, queues, platform, Options::default());
+    governed.cycle(4).await;
+    assert_eq!(governed.platform.batches(), ["-: work=6"]);
+    governed.queues.set("work", held(400, 6));
+    governed.cycle(5).await;
+    assert_eq!(governed.platform.batches(), ["-: work=8"], "what was accepted counts");
+    governed.queues.set("work", held(0, 0));
+    governed.cycle(8).await;
+    assert_eq!(governed.platform.batches(), ["-: work=0"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_tells_how_many_workers_there_are_that_none_is_needed_is_told_too() {
+    let platform = Platform::running(&[("work", 8)]);
+    platform.tells_nothing();
+    let governed = Governed::start("work: {min: 0}", Queues::default(), platform, Options::default());
+    governed.cycle(3).await;
+    assert_eq!(governed.platform.batches(), ["-: work=0"]);
 }

@@ -234,7 +234,7 @@ fn step(
 ) -> (Action, Option<u32>, Reason) {
     let Some(workers) = observation.workers else {
         return match in_flight {
-            InFlight::Unknown => (Action::Hold, None, Reason::InFlightUnknown),
+            InFlight::Unknown if estimate.jobs == 0 => (Action::Hold, None, Reason::InFlightUnknown),
             _ => (Action::Set, Some(estimate.workers), Reason::WorkersUnknown),
         };
     };

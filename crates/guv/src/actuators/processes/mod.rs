@@ -100,11 +100,16 @@ impl Actuator for Processes {
         }
     }
 
-    async fn count(&self, _: Option<&AppName>, roles: &[&RoleConfig]) -> Answers<WorkerCount, ActuatorError> {
+    async fn count(
+        &self,
+        _: Option<&AppName>,
+        roles: &[&RoleConfig],
+    ) -> Answers<Option<WorkerCount>, ActuatorError> {
         let workers: Vec<WorkerName> = roles.iter().map(|role| role.worker.clone()).collect();
         match self.ask(|reply| Command::Count { workers, reply }).await {
             Ok(counts) => {
-                roles.iter().map(|role| role.role.clone()).zip(counts.into_iter().map(Ok)).collect()
+                let counts = counts.into_iter().map(|count| Ok(Some(count)));
+                roles.iter().map(|role| role.role.clone()).zip(counts).collect()
             }
             Err(_) => {
                 let ended = || ActuatorError::fatal("the processes are being ended");

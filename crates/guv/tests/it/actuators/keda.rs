@@ -68,6 +68,10 @@ impl Bed for Asked {
     async fn changes(&self) -> Option<usize> {
         None
     }
+
+    fn counts(&self) -> bool {
+        false
+    }
 }
 
 #[tokio::test]
@@ -89,13 +93,13 @@ async fn until_guv_has_decided_the_number_is_unknown_and_not_zero() {
 #[tokio::test]
 async fn after_a_start_keda_is_told_what_holds_though_nothing_changes() {
     let asked = Asked::start().await;
-    let text = "resize: {min: 0, actuator: keda, source: {kind: command, command: 'echo 0'}}";
+    let idle = r#"echo "{\"ready\": 0, \"in_flight\": 0}""#;
+    let text = format!("resize: {{min: 0, actuator: keda, source: {{kind: command, command: '{idle}'}}}}");
     let registry = Registry::new()
         .with_named_source("command", Arc::new(sources::command()))
         .with_named_actuator("keda", Arc::new(asked.keda.clone()));
-    let options =
-        Options { oneshot: true, recorders: vec![Arc::new(asked.keda.clone())], ..Options::default() };
-    let config = crate::doubles::config(text);
+    let options = Options { oneshot: true, ..Options::default() };
+    let config = crate::doubles::config(&text);
     let governor = Governor::start(config, registry, options, CancellationToken::new()).unwrap();
     governor.finished().await.unwrap();
     assert_eq!(asked.metric().await, Ok(0));

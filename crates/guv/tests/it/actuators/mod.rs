@@ -21,7 +21,7 @@ fn role(text: &str) -> RoleConfig {
     crate::doubles::config(&format!("'*': {{app: {APP}, grace: 1}}\n{text}")).roles.remove(0)
 }
 
-async fn count(actuator: &dyn Actuator, role: &RoleConfig) -> Result<WorkerCount, ActuatorError> {
+async fn count(actuator: &dyn Actuator, role: &RoleConfig) -> Result<Option<WorkerCount>, ActuatorError> {
     let app = AppName::new(APP);
     actuator.count(Some(&app), &[role]).await.remove(&role.role).expect("an answer for each role")
 }
@@ -29,7 +29,7 @@ async fn count(actuator: &dyn Actuator, role: &RoleConfig) -> Result<WorkerCount
 /// Asks for so many workers, as the governor does: with what was counted before.
 async fn apply(actuator: &dyn Actuator, role: &RoleConfig, target: u32) -> Result<(), ActuatorError> {
     let app = AppName::new(APP);
-    let current = count(actuator, role).await.ok().map(|count| count.current);
+    let current = count(actuator, role).await.ok().flatten().map(|count| count.current);
     let change = Change { role, current, target };
     actuator.apply(Some(&app), &[change]).await.remove(&role.role).expect("an answer for each role")
 }

@@ -45,7 +45,7 @@ async fn the_first_job_starts_a_worker_and_the_last_one_ends_it() {
     let governor = Governor::start(config, registry, GovernorOptions::default(), cancel.clone()).unwrap();
 
     let images = role("images: {}");
-    let workers = async || count(&processes, &images).await.unwrap();
+    let workers = async || count(&processes, &images).await.unwrap().expect("they are counted");
     let mut library = Library::start("rq_jobs.py", &[&url, "images"]);
     for jobs in [1, 5] {
         library.run(&format!("brief {jobs}")).await;
