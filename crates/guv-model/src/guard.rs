@@ -7,7 +7,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::{Action, Decision, InFlight, Limit, Observation, Reason, RoleConfig, Timestamp};
+use crate::{Action, Decision, InFlight, Limit, Reason, RoleConfig, Timestamp};
 
 /// The same number is not asked for twice within this time.
 pub(crate) const THROTTLE: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ fn keep_busy(decision: &mut Decision, role: &RoleConfig, target: u32) {
 /// How many workers are at work, as far as it is known, and not more than there are; where it is not known how many there
 /// are, not more than there may be.
 pub(crate) fn busy(decision: &Decision, role: &RoleConfig) -> Option<u32> {
-    let Observation { workers, platform_limit, .. } = decision.inputs.observation;
+    let workers = decision.inputs.observation.workers;
     let by_jobs = match decision.inputs.in_flight {
         InFlight::Counted(jobs) | InFlight::Reported(jobs) => {
             Some(jobs.div_ceil(u64::from(role.concurrency.get())))
@@ -78,7 +78,7 @@ pub(crate) fn busy(decision: &Decision, role: &RoleConfig) -> Option<u32> {
     let busy = workers.and_then(|workers| workers.busy).map(u64::from).or(by_jobs)?;
     let most = match workers {
         Some(workers) => workers.current,
-        None => role.limits.bound(u32::MAX).min(platform_limit.unwrap_or(u32::MAX)),
+        None => decision.inputs.parameters.limits.bound(u32::MAX),
     };
     Some(u32::try_from(busy).unwrap_or(u32::MAX).min(most))
 }

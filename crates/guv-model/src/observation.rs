@@ -160,6 +160,10 @@ pub struct Observation {
     /// Until when somebody has paused the role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Timestamp>,
+    /// What the machine's clock says, where that is not the time that decisions go by: somebody has set it meanwhile. Only
+    /// what is scheduled by the time of day goes by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Timestamp>,
 }
 
 /// A number of workers that somebody has set by hand; the policy is not followed until it ends.

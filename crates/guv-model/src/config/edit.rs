@@ -23,24 +23,21 @@ struct Edit {
 /// Puts statistics into the text. Gives the new text, and the names for which there is no role.
 ///
 /// # Errors
-/// When the text is not YAML.
+/// When the text is not YAML, or would not be afterwards: then the file is written in a way that cannot be edited.
 pub fn update_job_stats<'s>(
     text: &str,
     stats: impl IntoIterator<Item = (&'s str, JobStats)>,
 ) -> Result<(String, Vec<&'s str>), ConfigError> {
-    let document = tree::parse(text).map_err(|syntax| {
-        let mut diagnostics = Diagnostics::new(text);
-        diagnostics.syntax(syntax);
-        ConfigError { diagnostics: diagnostics.finish() }
-    })?;
-    let roles = match &document.value {
-        Value::Mapping(roles) => roles.as_slice(),
-        _ => &[],
-    };
-    let (mut edits, mut unknown) = (Vec::new(), Vec::new());
+    let document = parse(text)?;
+    let roles = document.entries();
+    let (mut edits, mut unknown, mut changed) = (Vec::new(), Vec::new(), Vec::new());
     for (name, stats) in stats {
+        let stats = stats.rounded();
         match roles.iter().find(|(key, _)| key.text == name) {
-            Some((key, block)) => edit_role(text, key, block, stats, &mut edits),
+            Some((key, block)) => {
+                edit_role(text, key, block, stats, &mut edits);
+                changed.push((name, stats));
+            }
             None => unknown.push(name),
         }
     }
@@ -49,23 +46,88 @@ pub fn update_job_stats<'s>(
     for Edit { start, end, text } in edits.into_iter().rev() {
         edited.replace_range(start..end, &text);
     }
+    check(text, roles, &edited, &changed)?;
     Ok((edited, unknown))
 }
 
+fn parse(text: &str) -> Result<Node, ConfigError> {
+    tree::parse(text).map_err(|syntax| {
+        let mut diagnostics = Diagnostics::new(text);
+        diagnostics.syntax(syntax);
+        ConfigError { diagnostics: diagnostics.finish() }
+    })
+}
+
+/// The text says what it should, of these roles and of all others: what several roles share by an alias of YAML, for instance,
+/// cannot be changed for one of them.
+fn check(
+    text: &str,
+    before: &[(Key, Node)],
+    edited: &str,
+    changed: &[(&str, JobStats)],
+) -> Result<(), ConfigError> {
+    let after = tree::parse(edited).ok();
+    let after = after.as_ref().map_or(&[][..], Node::entries);
+    let is_changed = |role: &Key| changed.iter().find(|(name, _)| *name == role.text).map(|(_, stats)| stats);
+    let mut diagnostics = Diagnostics::new(text);
+    for (at, (role, block)) in before.iter().enumerate() {
+        let is_right = after.get(at).is_some_and(|(name, now)| {
+            let says = match is_changed(role) {
+                Some(stats) => *stats == stats_of(now) && others(block) == others(now),
+                None => block.without_places() == now.without_places(),
+            };
+            name.text == role.text && says
+        });
+        if !is_right {
+            let message = format!("role `{}` is written in a way in which it cannot be changed", role.text);
+            diagnostics.error(
+                role.place,
+                message,
+                "here",
+                "write its keys out, without an anchor or alias of YAML",
+            );
+        }
+    }
+    match diagnostics.finish() {
+        wrong if wrong.is_empty() => Ok(()),
+        diagnostics => Err(ConfigError { diagnostics }),
+    }
+}
+
+/// All but the statistics.
+fn others(block: &Node) -> Vec<(&str, Value)> {
+    let is_other = |key: &Key| !matches!(known(key), Some(KeyName::Processing | KeyName::StdDev));
+    let entries = block.entries().iter().filter(|(key, _)| is_other(key));
+    entries.map(|(key, node)| (key.text.as_str(), node.without_places())).collect()
+}
+
+fn stats_of(block: &Node) -> JobStats {
+    let number = |wanted| {
+        let mut of_it = block.entries().iter().filter(|(key, _)| known(key) == Some(wanted));
+        match of_it.next_back().map(|(_, node)| &node.value) {
+            Some(Value::Number(number)) => Some(*number),
+            _ => None,
+        }
+    };
+    JobStats { average: number(KeyName::Processing).unwrap_or(f64::NAN), stddev: number(KeyName::StdDev) }
+}
+
+fn known(key: &Key) -> Option<KeyName> {
+    keys::lookup(&key.text).map(|info| info.key)
+}
+
 fn edit_role(text: &str, role: &Key, block: &Node, stats: JobStats, edits: &mut Vec<Edit>) {
-    let average = number(stats.average);
+    let average = stats.average.to_string();
     let Value::Mapping(entries) = &block.value else {
         // `role:` with nothing after it.
-        let deviation = stats.stddev.map(|s| format!(", stddev: {}", number(s))).unwrap_or_default();
+        let deviation = stats.stddev.map(|s| format!(", stddev: {s}")).unwrap_or_default();
         let colon = text[role.place.end..].find(':').map_or(role.place.end, |at| role.place.end + at + 1);
         let insert = format!(" {{processing: {average}{deviation}}}");
         let end = if block.place.end > colon { block.place.end } else { colon };
         edits.push(Edit { start: colon, end, text: insert });
         return;
     };
-    let find = |wanted: KeyName| {
-        entries.iter().position(|(key, _)| keys::lookup(&key.text).is_some_and(|info| info.key == wanted))
-    };
+    let find = |wanted: KeyName| entries.iter().position(|(key, _)| known(key) == Some(wanted));
     let flow = text[block.place.start..].starts_with(['{']);
     let (processing, stddev) = (find(KeyName::Processing), find(KeyName::StdDev));
     let mut after_processing = String::new();
@@ -77,10 +139,10 @@ fn edit_role(text: &str, role: &Key, block: &Node, stats: JobStats, edits: &mut 
             edits.push(Edit { start: key.place.start, end: value.place.end, text });
             return;
         }
-        (Some(at), Some(deviation)) => edits.push(replace_value(&entries[at].1, number(deviation))),
+        (Some(at), Some(deviation)) => edits.push(replace_value(&entries[at].1, deviation.to_string())),
         (Some(at), None) => edits.push(removal(text, entries, at, flow)),
         (None, Some(deviation)) => {
-            after_processing = format!("{}stddev: {}", separator(text, entries, flow), number(deviation));
+            after_processing = format!("{}stddev: {}", separator(text, entries, flow), deviation.to_string());
         }
         (None, None) => {}
     }
@@ -142,9 +204,12 @@ fn removal(text: &str, entries: &[(Key, Node)], at: usize, flow: bool) -> Edit {
     }
 }
 
-/// Milliseconds are enough.
-fn number(seconds: f64) -> String {
-    format!("{}", (seconds * 1000.0).round() / 1000.0)
+impl JobStats {
+    /// Milliseconds are enough.
+    fn rounded(self) -> Self {
+        let round = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
+        Self { average: round(self.average), stddev: self.stddev.map(round) }
+    }
 }
 
 #[cfg(test)]
@@ -194,6 +259,21 @@ mod tests {
             edited("a:\n  max: 3\n", &[("a", 2.0, Some(0.5))]),
             "a:\n  processing: 2\n  stddev: 0.5\n  max: 3\n"
         );
+    }
+
+    #[test]
+    fn what_roles_share_is_not_changed_for_one_of_them() {
+        let said = |text, role| {
+            update_job_stats(text, [(role, JobStats { average: 2.0, stddev: None })]).unwrap_err().to_string()
+        };
+        let shared = "a: &a {p: 3, max: 4}\nb: *a\n";
+        assert_eq!(
+            said(shared, "a"),
+            "2:1: error: role `b` is written in a way in which it cannot be changed; write its keys out, without an anchor or alias of YAML"
+        );
+        assert!(said(shared, "b").starts_with("2:1: error: role `b`"), "{}", said(shared, "b"));
+        let merged = "a: &a {p: 3}\nb:\n  <<: *a\n  max: 4\n";
+        assert!(said(merged, "a").contains("role `b`"), "{}", said(merged, "a"));
     }
 
     #[test]

@@ -18,6 +18,29 @@ pub(super) struct Node {
     pub(super) place: Place,
 }
 
+impl Node {
+    /// What a mapping has; nothing of anything else.
+    pub(super) fn entries(&self) -> &[(Key, Node)] {
+        match &self.value {
+            Value::Mapping(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// What it says, wherever that stands.
+    pub(super) fn without_places(&self) -> Value {
+        let bare = |node: &Self| Self { value: node.without_places(), place: Place::default() };
+        match &self.value {
+            Value::Sequence(nodes) => Value::Sequence(nodes.iter().map(bare).collect()),
+            Value::Mapping(entries) => {
+                let key = |key: &Key| Key { text: key.text.clone(), place: Place::default() };
+                Value::Mapping(entries.iter().map(|(name, node)| (key(name), bare(node))).collect())
+            }
+            value => value.clone(),
+        }
+    }
+}
+
 /// A key with its place.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Key {

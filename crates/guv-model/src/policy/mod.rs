@@ -74,7 +74,7 @@ fn within_platform(
     observation: &Observation,
     now: Timestamp,
 ) -> (Parameters, Option<u32>) {
-    let mut parameters = role.parameters(now);
+    let mut parameters = role.parameters(observation.clock.unwrap_or(now));
     let limit = observation.platform_limit.filter(|limit| *limit < parameters.limits.maximum);
     parameters.limits.maximum = limit.unwrap_or(parameters.limits.maximum);
     (parameters, limit)

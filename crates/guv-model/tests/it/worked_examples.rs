@@ -180,3 +180,19 @@ fn a_limit_of_the_platform_binds_like_a_maximum_and_is_named() {
     assert_eq!((decision.action, decision.target), (Action::Keep, None));
     assert_eq!(decision.limits, [Limit::Platform { workers: 10 }]);
 }
+
+#[test]
+fn a_schedule_goes_by_the_clock_that_was_set_meanwhile() {
+    let role = role("min: 1, schedule: [{when: '09:00-17:00', minimum: 3}]");
+    let midnight = Timestamp::from_unix_seconds(86_400);
+    let observation = |clock| Observation {
+        queue: counted(0),
+        workers: Some(WorkerCount::running(1)),
+        clock,
+        ..Observation::default()
+    };
+    let target = |clock| RoleState::new(4).step(&role, &observation(clock), midnight).target;
+    assert_eq!(target(None), None);
+    let ten = Timestamp::from_unix_seconds(86_400 + 10 * 3600);
+    assert_eq!(target(Some(ten)), Some(3));
+}

@@ -181,17 +181,18 @@ impl Fleet {
         self.counted.insert(group.clone(), (now, quota));
     }
 
-    /// Decides for several members at once, within the budgets.
+    /// Decides for several members at once, within the budgets; `clock` is what the machine's says, if it was set.
     pub(super) fn decide(
         &mut self,
         occasion: Occasion,
         seen: Vec<(usize, Option<QueueSample>, Counted)>,
         now: Timestamp,
+        clock: Option<Timestamp>,
     ) -> Vec<(usize, Decision)> {
         let decided: Vec<_> = seen
             .into_iter()
             .map(|(index, sample, counted)| {
-                (index, self.members[index].decide(occasion, sample, counted, now))
+                (index, self.members[index].decide(occasion, sample, counted, now, clock))
             })
             .collect();
         let mut decided: HashMap<_, _> = decided.into_iter().collect();
@@ -301,6 +302,7 @@ impl Member {
         sample: Option<QueueSample>,
         counted: Counted,
         now: Timestamp,
+        clock: Option<Timestamp>,
     ) -> Decision {
         match counted {
             Counted::Known(workers) => self.workers = Some(workers),
@@ -317,6 +319,7 @@ impl Member {
             platform_limit: self.limit.map(|limit| limit.workers),
             manual: self.manual,
             paused: self.paused,
+            clock,
         };
         self.state.step_on(occasion, &self.config, &observation, now)
     }

@@ -259,7 +259,7 @@ impl Service {
             errors.insert(*index, (blind, uncounted));
             observed.push((*index, sample, counted.unwrap_or(Counted::Remembered)));
         }
-        let decisions = self.fleet.decide(job.occasion, observed, now);
+        let decisions = self.fleet.decide(job.occasion, observed, now, self.clock.set_to());
         let mut records = Vec::with_capacity(decisions.len());
         let mut wanted = Vec::new();
         for (index, decision) in decisions {

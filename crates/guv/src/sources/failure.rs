@@ -18,6 +18,21 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// What happened first, with what happened to the other way that was tried then.
+    #[cfg(feature = "amqp")]
+    pub(super) fn and(self, then: Self) -> Self {
+        let (Self::Unreachable(then) | Self::Refused(then) | Self::Malformed(then)) = then else {
+            return self;
+        };
+        let both = |first: String| format!("{first}; and by AMQP, {then}");
+        match self {
+            Self::Missing => Self::Missing,
+            Self::Unreachable(what) => Self::Unreachable(both(what)),
+            Self::Refused(what) => Self::Refused(both(what)),
+            Self::Malformed(what) => Self::Malformed(both(what)),
+        }
+    }
+
     /// The error of a role with this queue.
     pub(super) fn of(self, queue: &QueueName) -> SourceError {
         match self {

@@ -65,11 +65,12 @@ impl<'c> Replay<'c> {
     pub fn step(&mut self, record: &Record) -> Option<Decision> {
         let role = self.config.role(&record.role)?;
         let mut observation = record.decision.inputs.observation.clone();
+        let time_of_day = observation.clock.unwrap_or(record.at);
         let was = observation.workers.map(|workers| workers.current);
         let replayed = self.roles.entry(record.role.clone()).or_insert_with(|| Replayed {
             state: RoleState::new(self.config.window()),
             // As many as there were, as far as this configuration allows them.
-            workers: was.map(|workers| role.limits_at(record.at).bound(workers)),
+            workers: was.map(|workers| role.limits_at(time_of_day).bound(workers)),
             recorded: was,
             at: record.at,
             outcome: RoleOutcome::default(),
@@ -78,7 +79,7 @@ impl<'c> Replay<'c> {
         // The window is as long as it is configured, though somebody looked less often then.
         if replayed.outcome.observations == 1 && gap > self.config.poll_interval {
             let looks = self.config.history.as_secs_f64() / gap.as_secs_f64();
-            replayed.state.reconfigure(looks as usize, role.limits_at(record.at));
+            replayed.state.reconfigure(looks as usize, role.limits_at(time_of_day));
         }
         let gap = gap.as_secs_f64() / 3600.0;
         let outcome = &mut replayed.outcome;

@@ -217,8 +217,8 @@ impl Broker {
                 self.told.note(url, &failure);
                 Ok(seen)
             }
-            // What the API said is the better hint at what is wrong.
-            (Err(_), looks) => looks,
+            // What the API said is the better hint at what is wrong; both are told.
+            (Err(failure), looks) => looks.map_err(|first| first.and(failure)),
         }
     }
 }
