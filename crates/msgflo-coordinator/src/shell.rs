@@ -48,6 +48,8 @@ pub(crate) struct Shell {
     taps: HashMap<PortRef, AbortOnDropHandle<()>>,
     /// Senders whose malformed announcements were logged.
     complained: HashSet<String>,
+    /// What was logged of bindings that cannot be made or removed.
+    failing: HashMap<Binding, String>,
     /// The revision of the network that listeners know of.
     told: u64,
 }
@@ -70,6 +72,7 @@ impl Shell {
             waiting: Vec::new(),
             taps: HashMap::new(),
             complained: HashSet::new(),
+            failing: HashMap::new(),
             told: 0,
         }
     }
@@ -105,6 +108,7 @@ impl Shell {
                 }
                 Some(answer) = self.asked.join_next() => {
                     if let Ok(Some(input)) = answer {
+                        self.log(&input);
                         self.take([input]);
                     }
                     self.ask_next();
@@ -140,6 +144,29 @@ impl Shell {
                 }
                 None
             }
+        }
+    }
+
+    /// Logs what has come of a binding; what goes on failing for the same reason, once.
+    fn log(&mut self, input: &Input) {
+        match input {
+            Input::Bound(binding, Ok(())) => {
+                self.failing.remove(binding);
+                tracing::info!(%binding, "bound");
+            }
+            Input::Unbound(binding, Ok(())) => {
+                self.failing.remove(binding);
+                tracing::info!(%binding, "unbound");
+            }
+            Input::Bound(binding, Err(reason))
+            | Input::Unbound(binding, Err(reason))
+            | Input::Checked(binding, Err(reason)) => {
+                let before = self.failing.insert(binding.clone(), reason.clone());
+                if before.as_ref() != Some(reason) {
+                    tracing::warn!(%binding, reason, "a binding could not be changed, trying again");
+                }
+            }
+            _ => {}
         }
     }
 
@@ -184,7 +211,9 @@ impl Shell {
                 tracing::warn!(target_port = %packet.target, reason, "a packet could not be sent");
                 self.tell(Event::Returned(Arc::new(packet), reason.into()));
             }
-            Action::Bind(_) | Action::Unbind(_) | Action::Send(..) => self.waiting.push(action),
+            Action::Bind(_) | Action::Check(_) | Action::Unbind(_) | Action::Send(..) => {
+                self.waiting.push(action)
+            }
         }
         None
     }
@@ -207,11 +236,19 @@ impl Shell {
 async fn ask(broker: &dyn Broker, action: Action, events: &broadcast::Sender<Event>) -> Option<Input> {
     match action {
         Action::Bind(binding) => {
-            let result = told(&binding, "bound", broker.add_binding(&binding).await);
+            let result = told(broker.add_binding(&binding).await);
             Some(Input::Bound(binding, result))
         }
+        Action::Check(binding) => {
+            let result = match broker.add_binding(&binding).await {
+                // Nothing is known of it while the broker is away.
+                Err(error) if error.is_transient() => Ok(()),
+                result => told(result),
+            };
+            Some(Input::Checked(binding, result))
+        }
         Action::Unbind(binding) => {
-            let result = told(&binding, "unbound", broker.remove_binding(&binding).await);
+            let result = told(broker.remove_binding(&binding).await);
             Some(Input::Unbound(binding, result))
         }
         Action::Send(inlet, packet) => {
@@ -222,22 +259,8 @@ async fn ask(broker: &dyn Broker, action: Action, events: &broadcast::Sender<Eve
     }
 }
 
-fn told(binding: &Binding, done: &'static str, result: Result<(), msgflo_core::Error>) -> Result<(), String> {
-    match result {
-        Ok(()) => {
-            tracing::info!(%binding, "{done}");
-            Ok(())
-        }
-        Err(error @ msgflo_core::Error::Busy { .. }) => {
-            tracing::debug!(%binding, %error, "a binding cannot be removed yet, trying again");
-            Err(error.to_string())
-        }
-        Err(error) => {
-            let reason = with_sources(&error);
-            tracing::warn!(%binding, reason, "a binding could not be changed, trying again");
-            Err(reason)
-        }
-    }
+fn told(result: Result<(), msgflo_core::Error>) -> Result<(), String> {
+    result.map_err(|error| with_sources(&error))
 }
 
 async fn send(broker: &dyn Broker, inlet: &Inlet, packet: Packet, events: &broadcast::Sender<Event>) {

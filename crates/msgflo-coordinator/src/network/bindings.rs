@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use msgflo_core::{Binding, Participant, Port, QueueName, Role};
 
-use super::{Action, RETRY};
+use super::{Action, CHECK, RETRY};
 use crate::desired::{Connection, PortRef, Routing};
 use crate::status::{EdgeState, EdgeStatus};
 
@@ -91,6 +91,8 @@ enum Stage {
     BindingAgain,
     /// There.
     Bound,
+    /// There, as far as is known, and asked for again. Left when the broker answers.
+    Checking,
     /// The broker said no. Asked for again at `retry`.
     Failed { reason: String, retry: Instant },
     /// Asked to be removed. Left when the broker answers.
@@ -113,6 +115,8 @@ pub(crate) struct Bindings {
     /// The same by the queues and exchanges that they are made of, so that a participant which appears costs what its own
     /// bindings cost.
     by_queue: HashMap<QueueName, BTreeSet<Binding>>,
+    /// When all that are there are asked for again.
+    check: Option<Instant>,
 }
 
 impl Bindings {
@@ -170,7 +174,7 @@ impl Bindings {
         let Resolution::Binding(binding) = resolution else { return true };
         self.entries
             .get(binding)
-            .is_some_and(|entry| matches!(entry.stage, Stage::Bound | Stage::Failed { .. }))
+            .is_some_and(|entry| matches!(entry.stage, Stage::Bound | Stage::Checking | Stage::Failed { .. }))
     }
 
     pub(crate) fn unbound(&mut self, binding: &Binding, result: Result<(), String>, now: Instant) {
@@ -189,7 +193,7 @@ impl Bindings {
         for binding in self.by_queue.get(queue).into_iter().flatten() {
             let Some(entry) = self.entries.get_mut(binding) else { continue };
             entry.stage = match &entry.stage {
-                Stage::Binding | Stage::BindingAgain => Stage::BindingAgain,
+                Stage::Binding | Stage::BindingAgain | Stage::Checking => Stage::BindingAgain,
                 Stage::Unbinding => Stage::Unbinding,
                 Stage::Wanted | Stage::Bound | Stage::Failed { .. } => Stage::Wanted,
             };
@@ -232,16 +236,24 @@ impl Bindings {
             .filter(|(_, entry)| !entry.is_orphan && is_coming(&entry.stage))
             .map(|(binding, _)| ends(binding))
             .collect();
+        let is_check_due = *self.check.get_or_insert(now + CHECK) <= now;
+        if is_check_due {
+            self.check = Some(now + CHECK);
+        }
         let mut actions = Vec::new();
         for (binding, entry) in &mut self.entries {
             let due = match &entry.stage {
                 Stage::Wanted | Stage::Bound => true,
                 Stage::Failed { retry, .. } => *retry <= now,
-                Stage::Binding | Stage::BindingAgain | Stage::Unbinding => false,
+                Stage::Binding | Stage::BindingAgain | Stage::Checking | Stage::Unbinding => false,
             };
             if due && !entry.is_orphan && entry.stage != Stage::Bound {
                 entry.stage = Stage::Binding;
                 actions.push(Action::Bind(binding.clone()));
+            } else if is_check_due && entry.stage == Stage::Bound && entry.claim.is_some() && !entry.is_orphan
+            {
+                entry.stage = Stage::Checking;
+                actions.push(Action::Check(binding.clone()));
             } else if due && entry.is_orphan && (coming.is_empty() || !coming.contains(&ends(binding))) {
                 entry.stage = Stage::Unbinding;
                 actions.push(Action::Unbind(binding.clone()));
@@ -255,7 +267,7 @@ impl Bindings {
             Stage::Failed { retry, .. } => Some(*retry),
             _ => None,
         });
-        retries.min()
+        retries.chain(self.check.filter(|_| !self.entries.is_empty())).min()
     }
 
     pub(crate) fn status(&self, connection: &Connection, resolution: &Resolution) -> EdgeStatus {
@@ -266,7 +278,7 @@ impl Bindings {
             Resolution::Impossible(reason) => (EdgeState::Failed, Some(reason.clone())),
             Resolution::Direct => (EdgeState::Bound, None),
             Resolution::Binding(binding) => match self.entries.get(binding).map(|entry| &entry.stage) {
-                Some(Stage::Bound) => (EdgeState::Bound, None),
+                Some(Stage::Bound | Stage::Checking) => (EdgeState::Bound, None),
                 Some(Stage::Failed { reason, .. }) => (EdgeState::Failed, Some(reason.clone())),
                 _ => (EdgeState::Pending, Some("the broker is being asked".to_owned())),
             },

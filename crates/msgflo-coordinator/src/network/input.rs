@@ -31,6 +31,8 @@ pub enum Input {
     Heard(Participant),
     /// The broker made a binding, or said why not.
     Bound(Binding, Result<(), String>),
+    /// A binding that was there is there, or cannot be.
+    Checked(Binding, Result<(), String>),
     /// The broker removed a binding, or said why not.
     Unbound(Binding, Result<(), String>),
     /// What an outport sends to `queue` is looked at, or no longer.
@@ -73,6 +75,8 @@ pub enum Action {
     Kill(Instance),
     /// Make a binding.
     Bind(Binding),
+    /// Make a binding again that should be there: somebody may have removed it.
+    Check(Binding),
     /// Remove a binding.
     Unbind(Binding),
     /// Look at what an outport sends to the exchange or topic.

@@ -28,6 +28,9 @@ pub use packets::{Inlet, Origin, Packet};
 /// The pause before something that the broker refused is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
+/// How often what has been bound is bound again, since others can remove it.
+const CHECK: Duration = Duration::from_secs(60);
+
 /// The state of the network.
 #[derive(Debug)]
 pub struct Network {
@@ -109,6 +112,13 @@ impl Network {
                 return None;
             }
             Input::Bound(binding, result) => {
+                self.bindings.bound(&binding, result, now);
+            }
+            Input::Checked(binding, Ok(())) => {
+                self.is_stale |= self.bindings.bound(&binding, Ok(()), now);
+                return None;
+            }
+            Input::Checked(binding, result) => {
                 self.bindings.bound(&binding, result, now);
             }
             Input::Desire(desired) => self.desire(*desired, now),

@@ -129,6 +129,43 @@ fn what_the_broker_refuses_is_tried_again() {
 }
 
 #[test]
+fn what_somebody_else_removes_is_bound_again() {
+    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
+    bench.heard("a-1", &[], &["OUT"]);
+    bench.heard("b-1", &["IN"], &[]);
+    let edge = pubsub("a.OUT", "b.IN");
+    bench.tell(Input::Bound(edge.clone(), Ok(())));
+    let revision = bench.network.revision();
+    for _ in 0..2 {
+        bench.now = bench.network.wake().unwrap();
+        assert_eq!(bench.tell(Input::Tick), [Action::Check(edge.clone())]);
+        assert_eq!(bench.tell(Input::Tick), []);
+        assert_eq!(bench.edges(), [(EdgeState::Bound, None)], "nobody is told while nothing is wrong");
+        assert_eq!(bench.tell(Input::Checked(edge.clone(), Ok(()))), []);
+    }
+    assert_eq!(bench.network.revision(), revision);
+    bench.now = bench.network.wake().unwrap();
+    bench.tell(Input::Tick);
+    assert_eq!(bench.tell(Input::Checked(edge.clone(), Err("no queue b.IN".into()))), []);
+    assert_eq!(bench.edges(), [(EdgeState::Failed, Some("no queue b.IN".into()))]);
+    bench.now = bench.network.wake().unwrap();
+    assert_eq!(bench.tell(Input::Tick), [Action::Bind(edge)]);
+}
+
+#[test]
+fn an_edge_that_goes_while_it_is_looked_after_is_unbound() {
+    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
+    bench.heard("a-1", &[], &["OUT"]);
+    bench.heard("b-1", &["IN"], &[]);
+    let edge = pubsub("a.OUT", "b.IN");
+    bench.tell(Input::Bound(edge.clone(), Ok(())));
+    bench.now = bench.network.wake().unwrap();
+    bench.tell(Input::Tick);
+    assert_eq!(bench.tell(desire("a(X), b(Y)", &["a", "b"])), []);
+    assert_eq!(bench.tell(Input::Checked(edge.clone(), Ok(()))), [Action::Unbind(edge)]);
+}
+
+#[test]
 fn what_an_earlier_life_bound_is_adopted_or_removed_when_all_are_known() {
     let (wanted, stale) = (pubsub("a.OUT", "b.IN"), pubsub("a.OUT", "gone.IN"));
     let remembered = vec![wanted.clone(), stale.clone()];
