@@ -63,11 +63,29 @@ impl Loaded {
 
     /// What the graph wants, with the commands of the library.
     pub(crate) fn desired(&self, library: &Library, choice: &Choice) -> Result<Desired, Stop> {
-        let problems = match Desired::new(&self.parsed.graph, library, choice) {
-            Ok(desired) => return Ok(desired),
-            Err(problems) => problems,
-        };
-        let shown = problems.iter().map(|problem| {
+        let (desired, problems) = Desired::checked(&self.parsed.graph, library, choice);
+        if problems.is_empty() {
+            return Ok(desired);
+        }
+        Err(Stop::problems(Problems::errors(&self.path, &self.text, self.located(&problems))))
+    }
+
+    /// As [`desired`](Self::desired), of a graph that is saved as it is edited: a node that cannot be started is shown as such,
+    /// as it was when it was saved, and hinders nothing else.
+    pub(crate) fn desired_as_saved(&self, library: &Library, choice: &Choice) -> Result<Desired, Stop> {
+        let (desired, problems) = Desired::checked(&self.parsed.graph, library, choice);
+        let (of_nodes, others): (Vec<_>, Vec<_>) =
+            problems.into_iter().partition(|problem| problem.node().is_some());
+        if !others.is_empty() {
+            return Err(Stop::problems(Problems::errors(&self.path, &self.text, self.located(&others))));
+        }
+        Problems::warn(&self.path, &self.text, self.located(&of_nodes));
+        Ok(desired)
+    }
+
+    /// The problems with their places in the text.
+    fn located(&self, problems: &[msgflo_coordinator::Problem]) -> Vec<Problem> {
+        let located = |problem: &msgflo_coordinator::Problem| {
             let spans = &self.parsed.spans;
             let span = problem.node().and_then(|node| {
                 let node = node.as_str();
@@ -79,8 +97,8 @@ impl Loaded {
                 help: Some(problem.help()),
                 range: span.map_or(0..0, |span| span.start..span.end),
             }
-        });
-        Err(Stop::problems(Problems::errors(&self.path, &self.text, shown)))
+        };
+        problems.iter().map(located).collect()
     }
 }
 

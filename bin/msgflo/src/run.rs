@@ -27,6 +27,7 @@ pub(crate) async fn run(arguments: Run) -> Outcome {
     let library = graphs::library(&arguments.library, path.unwrap_or(Path::new("")))?;
     let choice = graphs::choice(&arguments.only, &arguments.library.ignore);
     let desired = match &loaded {
+        Some(loaded) if arguments.interface.auto_save => loaded.desired_as_saved(&library, &choice)?,
         Some(loaded) => loaded.desired(&library, &choice)?,
         None => Desired::default(),
     };

@@ -72,12 +72,18 @@ fn table(status: &Value) -> String {
     text.push('\n');
     let mut rows = Vec::new();
     for edge in list(&status["edges"]) {
+        // What `tail` and `send` want to be told.
+        let queues = match (edge["source_queue"].as_str(), edge["target_queue"].as_str()) {
+            (Some(source), Some(target)) => format!("({source} -> {target})"),
+            _ => String::new(),
+        };
         let reason = edge["reason"].as_str().unwrap_or_default().to_owned();
         rows.push([
             word(&edge["source"]),
             "->".to_owned(),
             word(&edge["target"]),
             word(&edge["state"]),
+            queues,
             reason,
         ]);
     }

@@ -162,6 +162,12 @@ pub struct EdgeStatus {
     /// The inport, as `role.port`.
     #[serde(serialize_with = "as_text")]
     pub target: PortRef,
+    /// The exchange or topic that the outport sends to. `None`: nobody has announced it yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_queue: Option<QueueName>,
+    /// The queue or topic that the inport reads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_queue: Option<QueueName>,
     /// Whether it goes by way of `msgflo/RoundRobin`.
     pub round_robin: bool,
     /// Messages a second that the outport sends at present. `None`: the broker does not say.

@@ -193,6 +193,11 @@ impl Network {
         }
     }
 
+    /// The graph as it is in its file.
+    pub fn graph(&self) -> String {
+        fs::read_to_string(self.folder.path().join("network.fbp")).unwrap_or_default()
+    }
+
     /// What it and its participants have printed.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()

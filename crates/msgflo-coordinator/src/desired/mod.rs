@@ -106,15 +106,12 @@ pub struct Desired {
 }
 
 impl Desired {
-    /// What `graph` wants, with the commands of `library` for the roles of `choice`.
-    ///
-    /// # Errors
-    /// Every problem at once.
-    pub fn new(graph: &Graph, library: &Library, choice: &Choice) -> Result<Self, Vec<Problem>> {
+    /// What `graph` wants, with the commands of `library` for the roles of `choice`, and all that cannot be had of it.
+    pub fn checked(graph: &Graph, library: &Library, choice: &Choice) -> (Self, Vec<Problem>) {
         let desired = Self::of(&[Part { graph, scope: None, started: true }], library, choice);
         let mut problems = desired.check_choice(choice);
         problems.extend(desired.nodes.values().filter_map(|node| node.problem.clone()));
-        if problems.is_empty() { Ok(desired) } else { Err(problems) }
+        (desired, problems)
     }
 
     /// What all these graphs want together. A node that cannot be started says why, and hinders nothing else.
@@ -225,7 +222,8 @@ mod tests {
     }
 
     fn desired(text: &str, choice: &Choice) -> Result<Desired, Vec<Problem>> {
-        Desired::new(&fbp::parse(text).unwrap(), &library(), choice)
+        let (desired, problems) = Desired::checked(&fbp::parse(text).unwrap(), &library(), choice);
+        if problems.is_empty() { Ok(desired) } else { Err(problems) }
     }
 
     const SERVICE: &str = "web(ir/Http) RESIZE -> IN resize(ir/Resize) OUT -> IN store(ir/Store)";

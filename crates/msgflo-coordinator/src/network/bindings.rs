@@ -17,7 +17,7 @@ pub(crate) enum Resolution {
     /// It can never be, and why.
     Impossible(String),
     /// Both ends are the same queue or topic: messages flow without a binding.
-    Direct,
+    Direct(QueueName),
     /// A binding.
     Binding(Binding),
 }
@@ -25,9 +25,18 @@ pub(crate) enum Resolution {
 impl Resolution {
     pub(crate) fn of(connection: &Connection, described: &BTreeMap<Role, Participant>) -> Self {
         match Self::binding(connection, described) {
-            Ok(binding) if binding.source() == binding.target() => Self::Direct,
+            Ok(binding) if binding.source() == binding.target() => Self::Direct(binding.source().clone()),
             Ok(binding) => Self::Binding(binding),
             Err(unresolved) => unresolved,
+        }
+    }
+
+    /// What it comes from and goes to in the broker, once that is known.
+    fn ends(&self) -> Option<(&QueueName, &QueueName)> {
+        match self {
+            Self::Unknown(_) | Self::Impossible(_) => None,
+            Self::Direct(both) => Some((both, both)),
+            Self::Binding(binding) => Some((binding.source(), binding.target())),
         }
     }
 
@@ -276,16 +285,20 @@ impl Bindings {
                 (EdgeState::Pending, Some(format!("`{role}` has not announced itself yet")))
             }
             Resolution::Impossible(reason) => (EdgeState::Failed, Some(reason.clone())),
-            Resolution::Direct => (EdgeState::Bound, None),
+            Resolution::Direct(_) => (EdgeState::Bound, None),
             Resolution::Binding(binding) => match self.entries.get(binding).map(|entry| &entry.stage) {
                 Some(Stage::Bound | Stage::Checking) => (EdgeState::Bound, None),
                 Some(Stage::Failed { reason, .. }) => (EdgeState::Failed, Some(reason.clone())),
                 _ => (EdgeState::Pending, Some("the broker is being asked".to_owned())),
             },
         };
+        let (source_queue, target_queue) =
+            resolution.ends().map(|(source, target)| (source.clone(), target.clone())).unzip();
         EdgeStatus {
             source: connection.source.clone(),
             target: connection.target.clone(),
+            source_queue,
+            target_queue,
             round_robin: matches!(connection.routing, Routing::RoundRobin { .. }),
             rate: None,
             deadletter: match &connection.routing {
@@ -305,6 +318,6 @@ fn keep(binding: &Binding, resolution: Option<&Resolution>) -> bool {
         None => false,
         Some(Resolution::Binding(now)) => now == binding,
         Some(Resolution::Unknown(_)) => true,
-        Some(Resolution::Direct | Resolution::Impossible(_)) => false,
+        Some(Resolution::Direct(_) | Resolution::Impossible(_)) => false,
     }
 }

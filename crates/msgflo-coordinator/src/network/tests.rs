@@ -55,7 +55,9 @@ fn desired(graph: &str, ignore: &[&str]) -> Desired {
         "ir/Http": {"command": "serve", "with": ["ir/Store"]}, "ir/Resize": "resize --role #ROLE"}}"#;
     let library = Library::parse(library, Path::new(".")).unwrap();
     let choice = Choice { ignore: ignore.iter().map(|role| (*role).into()).collect(), ..Choice::default() };
-    Desired::new(&fbp::parse(graph).unwrap(), &library, &choice).unwrap()
+    let (desired, problems) = Desired::checked(&fbp::parse(graph).unwrap(), &library, &choice);
+    assert_eq!(problems, []);
+    desired
 }
 
 /// A participant `role-number` with conventional queue names.

@@ -176,3 +176,28 @@ async fn a_thousand_nodes_are_bound() {
     client.close().await.expect("the participants leave");
     assert!(network.stop().success());
 }
+
+/// What was saved while it was edited starts again, also with a node that nobody can start.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_graph_with_a_missing_component_is_saved_and_starts_again() {
+    let (programs, broker) = (Programs::build(), virtual_host().await);
+    let library = json!({"components": {"live/Sleep": "sleep 1000"}});
+    let mut network =
+        Network::run_with(programs.path("msgflo"), "here(live/Sleep)\n", &library, &broker, &["--auto-save"]);
+    let mut editor = Editor::connect(&network).await;
+    editor.ask("graph", "addnode", json!({"id": "there", "component": "live/Nowhere"})).await;
+    let there = |network: &Network| {
+        let status = network.status();
+        status["nodes"].as_array()?.iter().find(|node| node["role"] == "there").cloned()
+    };
+    let shown = network.wait_for("the node", || there(&network));
+    assert_eq!(shown["state"], "missing", "{shown}");
+    network.wait_for("the saved graph", || network.graph().contains("live/Nowhere").then_some(()));
+    network.kill();
+    network.start_again();
+    let shown = network.wait_for("the node", || there(&network));
+    assert_eq!(shown["state"], "missing", "{shown}");
+    assert!(shown["reason"].as_str().is_some_and(|reason| reason.contains("live/Nowhere")), "{shown}");
+    assert_eq!(network.processes().len(), 1, "the others are started");
+    assert!(network.log().contains("component `live/Nowhere`"), "{}", network.log());
+}
