@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use msgflo_core::{Announcements, Broker, Message, Participant, QueueName, Role};
+use msgflo_core::{Announcements, Broker, JobReports, Message, Outcome, Participant, QueueName, Role};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -30,6 +30,8 @@ pub struct Allowances {
     pub fixed_period: bool,
     /// It takes its time: one message after the other is sent.
     pub one_at_a_time: bool,
+    /// It reports nothing of its jobs.
+    pub silent: bool,
 }
 
 /// Starts `command`, which repeats what it gets on its only inport, as the participant `role`, and checks it on `broker`,
@@ -55,6 +57,7 @@ pub async fn repeats(
     };
     let (inport, outport) = (port(&participant.inports), port(&participant.outports));
 
+    let mut reports = broker.watch_jobs().await.expect("reports are watched");
     let mut results = Inbox::new(broker.tap(&outport, 1000).await.expect("its outport is there"));
     let sent: Vec<Value> =
         (0..MESSAGES).map(|n| json!({"n": n, "text": "größer", "deep": {"a": [null]}})).collect();
@@ -77,6 +80,10 @@ pub async fn repeats(
         let delivery = results.next().await;
         assert_eq!(delivery.message.payload, bytes.payload, "it repeats bytes as they are");
         delivery.ack();
+    }
+    if !allowances.silent {
+        reported(&mut reports, &participant, if allowances.only_json { MESSAGES } else { MESSAGES + 1 })
+            .await;
     }
     if !allowances.fixed_period {
         let again = announced(&mut announcements, role).await;
@@ -102,6 +109,33 @@ async fn announced(announcements: &mut Announcements, role: &str) -> Participant
         panic!("discovery has ended")
     };
     timeout(PATIENCE, heard).await.expect("it announces itself")
+}
+
+/// It reports so many jobs, all done, and at last none in hand.
+async fn reported(reports: &mut JobReports, participant: &Participant, jobs: usize) {
+    let heard = async {
+        let mut told = 0;
+        while let Some(report) = reports.next().await {
+            if report.id != participant.id {
+                continue;
+            }
+            let port = &participant.inports[0];
+            assert_eq!((&report.role, &report.component), (&participant.role, &participant.component));
+            assert_eq!((Some(&report.queue), &report.inport), (port.queue.as_ref(), &port.id));
+            for job in &report.completed {
+                assert_eq!(job.outcome, Outcome::Completed, "{job:?}");
+                assert!((0.0..60.0).contains(&job.processing), "{job:?}");
+                assert!(job.waiting.is_none_or(|waiting| (0.0..60.0).contains(&waiting)), "{job:?}");
+            }
+            told += report.completed.len();
+            if told == jobs && report.in_flight == 0 {
+                return;
+            }
+            assert!(told <= jobs, "it did {jobs} jobs, and reports {told}");
+        }
+        panic!("reports have ended")
+    };
+    timeout(PATIENCE, heard).await.expect("it reports all of its jobs")
 }
 
 /// It ends soon after SIGTERM, and with status 0.

@@ -1,9 +1,10 @@
 /** AMQP 0-9-1, by amqplib. The layout in the broker is that of all MsgFlo participants. */
 
-import { type ChannelModel, type ConfirmChannel, connect as open } from 'amqplib';
+import { type Channel, type ChannelModel, type ConfirmChannel, type MessageProperties, connect as open } from 'amqplib';
 
 import { type Broker, DISCOVERY, type Take } from './broker.js';
 import { type AnnouncedPort, decode } from './participant.js';
+import { JOBS } from './reports.js';
 
 /** Seconds after which a silent broker counts as gone: twice this. */
 const HEARTBEAT = 10;
@@ -16,7 +17,26 @@ export async function connect(url: string): Promise<Broker> {
   connection.on('error', () => {});
   const channel = await connection.createConfirmChannel();
   channel.on('error', () => connection.close().catch(() => {}));
-  return new Amqp(connection, channel);
+  return new Amqp(connection, channel, await reporting(connection));
+}
+
+/** A channel for reports, on which nothing is confirmed; none where reports are not allowed. */
+async function reporting(connection: ChannelModel): Promise<Channel | undefined> {
+  const channel = await connection.createChannel();
+  channel.on('error', () => {});
+  try {
+    await channel.assertExchange(JOBS, 'fanout');
+    return channel;
+  } catch {
+    return undefined;
+  }
+}
+
+/** When a message was sent, in ms since the epoch. */
+function sentAt({ headers, timestamp }: MessageProperties): number | undefined {
+  const milliseconds: unknown = headers?.['timestamp_in_ms'];
+  if (typeof milliseconds === 'number') return milliseconds;
+  return typeof timestamp === 'number' ? 1000 * timestamp : undefined;
 }
 
 class Amqp implements Broker {
@@ -26,6 +46,7 @@ class Amqp implements Broker {
   constructor(
     private readonly connection: ChannelModel,
     private readonly channel: ConfirmChannel,
+    private readonly reports: Channel | undefined,
   ) {
     this.ended = new Promise((resolve) => connection.once('close', () => resolve()));
   }
@@ -43,7 +64,8 @@ class Amqp implements Broker {
     const { consumerTag } = await this.channel.consume(queue, async (delivery) => {
       // None: the queue was deleted.
       if (!delivery) return void this.connection.close().catch(() => {});
-      const done = await take(decode(delivery.content, delivery.fields.redelivered));
+      const message = decode(delivery.content, delivery.fields.redelivered);
+      const done = await take(message, sentAt(delivery.properties));
       try {
         if (done) this.channel.ack(delivery);
         else this.channel.nack(delivery, false, false);
@@ -69,6 +91,14 @@ class Amqp implements Broker {
     await this.publish('', DISCOVERY, payload, {});
   }
 
+  report(payload: Buffer): void {
+    try {
+      this.reports?.publish(JOBS, '', payload, { contentType: 'application/json' });
+    } catch {
+      // The connection has ended, and so has whoever it was for.
+    }
+  }
+
   private publish(exchange: string, key: string, payload: Buffer, options: object): Promise<void> {
     return new Promise((resolve, reject) => {
       this.channel.publish(exchange, key, payload, options, (error) => (error ? reject(error) : resolve()));
@@ -80,6 +110,7 @@ class Amqp implements Broker {
   }
 
   async close(): Promise<void> {
+    await this.reports?.close().catch(() => {});
     await this.channel.close();
     await this.connection.close();
   }

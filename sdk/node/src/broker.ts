@@ -5,8 +5,8 @@ import type { AnnouncedPort, Message } from './participant.js';
 /** Where participants announce themselves. */
 export const DISCOVERY = 'fbp';
 
-/** Has a message worked on; whether it is done with, or refused. */
-export type Take = (message: Message) => Promise<boolean>;
+/** Has a message worked on, sent at a time in ms since the epoch where that is known; whether it is done with, or refused. */
+export type Take = (message: Message, sent?: number) => Promise<boolean>;
 
 /** A connection to a broker. It ends with the first failure: whoever wants another one makes it. */
 export interface Broker {
@@ -18,6 +18,8 @@ export interface Broker {
   send(port: AnnouncedPort, payload: Buffer): Promise<void>;
   /** Sends a discovery message. */
   announce(payload: Buffer): Promise<void>;
+  /** Sends a job report, if it can: nobody waits for it. */
+  report(payload: Buffer): void;
   /** Takes no more messages. Those in hand can still be answered for. */
   pause(): Promise<void>;
   /** Leaves. */

@@ -6,6 +6,7 @@ import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 
 import { type Broker, DISCOVERY, type Take } from './broker.js';
 import { type AnnouncedPort, decode } from './participant.js';
+import { JOBS } from './reports.js';
 
 /** The group under which instances of ours share a subscription. */
 const GROUP = 'msgflo';
@@ -83,6 +84,10 @@ class Mqtt implements Broker {
 
   async announce(payload: Buffer): Promise<void> {
     await this.sender.publishAsync(DISCOVERY, payload, { qos: 1 });
+  }
+
+  report(payload: Buffer): void {
+    this.sender.publish(JOBS, payload, { qos: 0 });
   }
 
   async pause(): Promise<void> {

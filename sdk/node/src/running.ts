@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 
 import { type Broker, connect } from './broker.js';
 import { type Announced, encode, type Message, type Participant, type Send } from './participant.js';
+import { Tally } from './reports.js';
 
 /** The broker of one who does not say. */
 const BROKER = 'amqp://localhost';
@@ -39,6 +40,7 @@ export async function start(participant: Participant, options: StartOptions): Pr
 
 class Instance implements Running {
   private readonly announced: Announced;
+  private readonly tallies: Record<string, Tally> = {};
   private readonly url: string;
   private readonly every: number;
   private readonly working = new Set<Promise<unknown>>();
@@ -51,6 +53,9 @@ class Instance implements Running {
     options: StartOptions,
   ) {
     this.announced = participant.announced(options.role);
+    for (const port of this.announced.inports) {
+      this.tallies[port.id] = new Tally(this.announced, port, (report) => this.broker?.report(report));
+    }
     this.url = options.broker || process.env['MSGFLO_BROKER'] || BROKER;
     const period = options.period ?? Number(process.env['MSGFLO_DISCOVERY_PERIOD'] || PERIOD);
     this.every = (1000 * period) / ANNOUNCEMENTS;
@@ -61,7 +66,7 @@ class Instance implements Running {
     this.broker = broker;
     for (const port of this.announced.outports) await broker.outport(port);
     for (const port of this.announced.inports) {
-      await broker.inport(port, this.participant.prefetch, (message) => this.take(port.id, message));
+      await broker.inport(port, this.participant.prefetch, (message, sent) => this.take(port.id, message, sent));
     }
     const announce = () => this.announce(broker);
     await announce();
@@ -89,10 +94,14 @@ class Instance implements Running {
     return broker.announce(encode(message));
   }
 
-  private take(inport: string, message: Message): Promise<boolean> {
+  private async take(inport: string, message: Message, sent?: number): Promise<boolean> {
+    const ended = this.tallies[inport]!.begin(sent);
     const work = this.work(inport, message);
     this.working.add(work);
-    return work.finally(() => this.working.delete(work));
+    const done = await work;
+    this.working.delete(work);
+    ended(done);
+    return done;
   }
 
   private async work(inport: string, message: Message): Promise<boolean> {
@@ -130,6 +139,7 @@ class Instance implements Running {
       await Promise.all(this.working);
       // What was answered is told first.
       await new Promise((resolve) => setImmediate(resolve));
+      for (const tally of Object.values(this.tallies)) tally.end();
       await this.broker?.close();
     };
     const late = new Promise<void>((resolve) => setTimeout(resolve, GRACE).unref());

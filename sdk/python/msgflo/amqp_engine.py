@@ -10,11 +10,18 @@ import pika
 from pika.exceptions import AMQPConnectionError, ChannelClosedByBroker, ProbableAuthenticationError
 
 from .engine import ANNOUNCEMENTS, DISCOVERY, PAUSES, Engine
+from .reports import EXCHANGE
 
 logger = logging.getLogger("msgflo")
 
 # How long the broker may take to confirm a message, in seconds.
 DEADLINE = 30.0
+
+
+def _sent(properties):
+    """When a message was sent, in seconds since the epoch."""
+    milliseconds = (properties.headers or {}).get("timestamp_in_ms")
+    return milliseconds / 1000 if isinstance(milliseconds, int) else properties.timestamp
 
 
 class AmqpEngine(Engine):
@@ -82,6 +89,7 @@ class AmqpEngine(Engine):
         consumers = [
             self._declare(connection, participant) for participant in self.participants
         ]
+        reporting = self._reporting(connection)
         self._deliver_iips()
         due = 0.0
         while not self._stopping.is_set():
@@ -90,6 +98,7 @@ class AmqpEngine(Engine):
                 due = time.monotonic() + self.discovery_period / ANNOUNCEMENTS
             connection.process_data_events(time_limit=0.1)
             self._do_what_was_asked(channel)
+            self._tell(reporting, self._reports())
         for consumer in consumers:
             for tag in list(consumer.consumer_tags):
                 consumer.basic_cancel(tag)
@@ -99,7 +108,24 @@ class AmqpEngine(Engine):
         while finishing.is_alive() or not self._asked.empty():
             connection.process_data_events(time_limit=0.05)
             self._do_what_was_asked(channel)
+        self._tell(reporting, self._reports(are_last=True))
         connection.close()
+
+    @staticmethod
+    def _reporting(connection):
+        """A channel for reports, on which nothing is confirmed."""
+        channel = connection.channel()
+        try:
+            channel.exchange_declare(EXCHANGE, "fanout", durable=True)
+        except ChannelClosedByBroker as error:
+            logger.info("jobs are not reported: %s", error.reply_text)
+        return channel
+
+    @staticmethod
+    def _tell(channel, reports):
+        for report in reports:
+            if channel.is_open:
+                channel.basic_publish(EXCHANGE, "", report, pika.BasicProperties(content_type="application/json"))
 
     def _declare(self, connection, participant):
         """Makes the ports of a participant; the channel on which it takes messages."""
@@ -131,7 +157,7 @@ class AmqpEngine(Engine):
 
                 self._ask(tell)
 
-            self.take(participant, port, body, method.redelivered, settle)
+            self.take(participant, port, body, method.redelivered, settle, _sent(properties))
 
         return on_message
 

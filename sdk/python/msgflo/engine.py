@@ -1,4 +1,4 @@
-"""What the engines of all brokers have in common: workers, errors, announcements, and the end."""
+"""What the engines of all brokers have in common: workers, errors, announcements, reports, and the end."""
 
 import json
 import logging
@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
 from .participant import Message, _settle
+from .reports import Job, Tally
 
 logger = logging.getLogger("msgflo")
 
@@ -28,8 +29,8 @@ GRACE = 25.0
 class Engine:
     """Runs participants on one broker. One for each scheme of a URL extends it.
 
-    An engine gives `take(participant, port_id, raw, redelivered, settle)` what comes in, and defines `_connect`, `_run` and
-    `send(port, payload)`. `settle(done)` is called once, from any thread.
+    An engine gives `take(participant, port_id, raw, redelivered, settle)` what comes in, sends what `_reports()` gives ten times
+    a second, and defines `_run` and `send(port, payload)`. `settle(done)` is called once, from any thread.
     """
 
     def __init__(self, broker, discovery_period=None):
@@ -44,6 +45,7 @@ class Engine:
         self._ended = threading.Event()
         self._jobs = queue.Queue()
         self._hands = None
+        self._tallies = {}
 
     def done_callback(self, done_cb):
         """Has `done_cb` called when the engine has ended."""
@@ -65,6 +67,11 @@ class Engine:
 
     def run(self):
         """Starts. Returns at once; `stop` ends it."""
+        self._tallies = {
+            (participant, port["id"]): Tally(participant.definition, port)
+            for participant in self.participants
+            for port in participant.definition["inports"]
+        }
         hands = sum(max(1, participant.prefetch) for participant in self.participants)
         self._hands = ThreadPoolExecutor(max_workers=max(1, hands), thread_name_prefix="msgflo-work")
         threading.Thread(target=self._live, name="msgflo", daemon=True).start()
@@ -99,10 +106,15 @@ class Engine:
             message = {"protocol": "discovery", "command": "participant", "payload": participant.definition}
             yield json.dumps(message).encode()
 
-    def take(self, participant, port, raw, redelivered, settle):
-        """Has a message worked on."""
+    def _reports(self, are_last=False):
+        """The reports that are due, encoded."""
+        reports = (tally.report(are_last) for tally in self._tallies.values())
+        return [report for report in reports if report]
+
+    def take(self, participant, port, raw, redelivered, settle, sent=None):
+        """Has a message worked on, which was sent at a time, if that is known: in seconds since the epoch."""
         msg = Message(raw, redelivered)
-        msg._settle = settle
+        msg._settle = Job(self._tallies[participant, port], sent, settle)
         try:
             return self._hands.submit(self._work, participant, port, msg)
         except RuntimeError:
@@ -110,6 +122,8 @@ class Engine:
             return None
 
     def _work(self, participant, port, msg):
+        if msg._settle is not None:
+            msg._settle.begin()
         try:
             participant.process(port, msg)
         except Exception as error:

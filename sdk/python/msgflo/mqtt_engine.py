@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, unquote
 import paho.mqtt.client as mqtt
 
 from .engine import ANNOUNCEMENTS, DISCOVERY, PAUSES, Engine
+from .reports import EXCHANGE
 
 logger = logging.getLogger("msgflo")
 
@@ -88,6 +89,8 @@ class MqttEngine(Engine):
             self._announce_until_stopped()
             self._client.unsubscribe(list(self._inports) or ["none"])
             self._finish()
+            for report in self._reports(are_last=True):
+                self._client.publish(EXCHANGE, report).wait_for_publish(1)
         finally:
             self._client.disconnect()
             self._client.loop_stop()
@@ -104,6 +107,8 @@ class MqttEngine(Engine):
                         for announcement in self._announcements():
                             self._client.publish(DISCOVERY, announcement)
                         due = time.monotonic() + self.discovery_period / ANNOUNCEMENTS
+                    for report in self._reports():
+                        self._client.publish(EXCHANGE, report)
                     self._stopping.wait(0.1)
 
     def _on_connect(self, client, userdata, flags, reason, properties):

@@ -31,7 +31,7 @@ fn node() -> (Command, Allowances) {
     let line = Peers::installed().node_participant().replace("#ROLE", ROLE);
     // The program itself is to get the signal.
     command.args(["-c", &line.replacen("NODE_PATH=", "exec env NODE_PATH=", 1)]);
-    (command, Allowances { only_json: true, ends_by_signal: true, ..Allowances::default() })
+    (command, Allowances { only_json: true, ends_by_signal: true, silent: true, ..Allowances::default() })
 }
 
 /// Our SDK for Node, compiled here from its TypeScript.
@@ -66,8 +66,13 @@ fn typescript() -> (Command, Allowances) {
 fn pypi() -> (Command, Allowances) {
     let mut command = Command::new(Peers::installed().python);
     command.args([PYPI, ROLE]);
-    let allowances =
-        Allowances { only_json: true, ends_by_signal: true, fixed_period: true, one_at_a_time: true };
+    let allowances = Allowances {
+        only_json: true,
+        ends_by_signal: true,
+        fixed_period: true,
+        one_at_a_time: true,
+        silent: true,
+    };
     (command, allowances)
 }
 
