@@ -1,5 +1,6 @@
 //! `msgflo doctor`: whether what a network needs is there.
 
+use std::collections::HashSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -115,6 +116,7 @@ fn programs(arguments: &Doctor) -> Vec<Finding> {
         Err(stop) => return vec![Finding::bad("library", stop.to_string())],
     };
     let mut findings = vec![Finding::well("library", format!("{} components", library.components().count()))];
+    let mut used = None;
     if arguments.graph.is_some() {
         let choice = graphs::choice(&[], &arguments.library.ignore);
         let checked: Result<_, Stop> =
@@ -122,12 +124,16 @@ fn programs(arguments: &Doctor) -> Vec<Finding> {
         findings.push(match checked {
             Ok(desired) => {
                 let (nodes, edges) = (desired.nodes.len(), desired.connections.len());
+                let components = desired.nodes.values().map(|node| library.full_name(&node.component));
+                used = Some(components.collect::<HashSet<_>>());
                 Finding::well("graph", format!("{nodes} participants, {edges} connections"))
             }
             Err(stop) => Finding::bad("graph", stop.to_string()),
         });
     }
-    for (program, hint) in library.programs() {
+    // What no node of the graph needs may be missing.
+    let is_used = |component: &_| used.as_ref().is_none_or(|used| used.contains(component));
+    for (program, hint) in library.programs(is_used) {
         findings.push(match find(&program) {
             Some(path) => Finding::well(program, path.display().to_string()),
             None => {

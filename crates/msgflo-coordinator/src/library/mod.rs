@@ -25,12 +25,13 @@ use std::time::SystemTime;
 
 use msgflo_core::{BoxError, ComponentName, Port, Role};
 use serde::Deserialize;
+use serde::de::Error as _;
 
 pub use sources::SourceError;
 
 /// How a component is run.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(from = "RawRecipe")]
+#[serde(try_from = "RawRecipe")]
 pub struct Recipe {
     /// The command, with `#ROLE` and the like in it.
     pub command: String,
@@ -84,10 +85,12 @@ impl From<RawPort> for Port {
     }
 }
 
-impl From<RawRecipe> for Recipe {
-    fn from(raw: RawRecipe) -> Self {
+impl TryFrom<RawRecipe> for Recipe {
+    type Error = &'static str;
+
+    fn try_from(raw: RawRecipe) -> Result<Self, Self::Error> {
         let ports = |ports: Vec<RawPort>| ports.into_iter().map(Port::from).collect();
-        match raw {
+        let recipe = match raw {
             RawRecipe::Command(command) => Self { command, ..Self::default() },
             RawRecipe::Full(FullRecipe { command, with, description, icon, inports, outports }) => Self {
                 command,
@@ -98,7 +101,8 @@ impl From<RawRecipe> for Recipe {
                 outports: ports(outports),
                 file: None,
             },
-        }
+        };
+        if recipe.command.trim().is_empty() { Err("the command is empty") } else { Ok(recipe) }
     }
 }
 
@@ -178,6 +182,25 @@ enum RawRepository {
     Full { url: String },
 }
 
+/// The first component that is not written as one, and why.
+fn odd_component(text: &str) -> Option<(String, String)> {
+    let library: serde_json::Value = serde_json::from_str(text).ok()?;
+    let section = library.get("msgflo").unwrap_or(&library);
+    section.get("components")?.as_object()?.iter().find_map(|(name, recipe)| {
+        let reason = match recipe.as_object() {
+            Some(recipe) if !recipe.contains_key("command") => "there is no `command`".to_owned(),
+            Some(recipe) => FullRecipe::deserialize(serde_json::Value::from(recipe.clone()))
+                .map(RawRecipe::Full)
+                .map_err(|error| error.to_string())
+                .and_then(|raw| Recipe::try_from(raw).map_err(str::to_owned))
+                .err()?,
+            None if recipe.is_string() => Recipe::deserialize(recipe).err().map(|error| error.to_string())?,
+            None => "it is neither a command nor an object with one".to_owned(),
+        };
+        Some((name.clone(), reason))
+    })
+}
+
 /// What a library's files were when they were last looked at: two of them are equal if nothing has changed.
 pub type Fingerprint = BTreeMap<PathBuf, Option<(u64, SystemTime)>>;
 
@@ -230,7 +253,13 @@ impl Library {
     /// # Errors
     /// When the text is not a library.
     pub fn parse(text: &str, folder: &Path) -> serde_json::Result<Self> {
-        let raw: RawLibrary = serde_json::from_str(text)?;
+        let raw: RawLibrary = serde_json::from_str(text).map_err(|error| match odd_component(text) {
+            Some((name, reason)) => {
+                let place = format!("line {} column {}", error.line(), error.column());
+                serde_json::Error::custom(format!("component `{name}`: {reason}, before {place}"))
+            }
+            None => error,
+        })?;
         let section = raw.msgflo.unwrap_or(raw.section);
         let mut handlers = sources::default_handlers();
         handlers.extend(section.handlers);
@@ -358,9 +387,13 @@ impl Library {
         paths.into_iter().map(|path| (path.clone(), sources::fingerprint(&path))).collect()
     }
 
-    /// The programs that the handlers of its components call, each with how to install it where that is known.
-    pub fn programs(&self) -> BTreeMap<String, Option<&'static str>> {
-        let commands = self.recipes.values().map(|recipe| self.command(recipe, &[], "{}").command);
+    /// The programs that the components wanted call, each with how to install it where that is known.
+    pub fn programs(
+        &self,
+        is_wanted: impl Fn(&ComponentName) -> bool,
+    ) -> BTreeMap<String, Option<&'static str>> {
+        let wanted = self.recipes.iter().filter(|(name, _)| is_wanted(name)).map(|(_, recipe)| recipe);
+        let commands = wanted.map(|recipe| self.command(recipe, &[], "{}").command);
         let first = commands.filter_map(|command| shell_words::split(&command).ok()?.into_iter().next());
         first.map(|program| (program.clone(), sources::hint(&program))).collect()
     }
@@ -376,6 +409,22 @@ mod tests {
 
     fn library() -> Library {
         Library::parse(TEXT, Path::new("here")).unwrap()
+    }
+
+    #[test]
+    fn a_component_that_is_not_one_is_named() {
+        let said = |recipe: &str| {
+            let text = format!(r#"{{"components": {{"ir/Fine": "run", "ir/Odd": {recipe}}}}}"#);
+            let said = Library::parse(&text, Path::new(".")).unwrap_err().to_string();
+            let (what, place) = said.rsplit_once(", before ").expect("it has a place");
+            assert!(place.starts_with("line 1 column "), "{said}");
+            what.to_owned()
+        };
+        assert_eq!(said("\" \""), "component `ir/Odd`: the command is empty");
+        assert_eq!(said("7"), "component `ir/Odd`: it is neither a command nor an object with one");
+        assert_eq!(said("{}"), "component `ir/Odd`: there is no `command`");
+        assert_eq!(said(r#"{"command": ""}"#), "component `ir/Odd`: the command is empty");
+        assert!(said(r#"{"command": "x", "with": 7}"#).starts_with("component `ir/Odd`: invalid type"));
     }
 
     #[test]
