@@ -1,6 +1,7 @@
 //! The task behind a link: owns the session, and connects again for as long as the link is open.
 
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ pub(crate) struct Keeper {
     requests: mpsc::Receiver<Asked>,
     topics: Arc<Mutex<Topics>>,
     connected: watch::Sender<u64>,
+    /// The most bytes of a packet that the broker takes.
+    most: Arc<AtomicU32>,
     closing: CancellationToken,
     /// With who waits for the answer, if anybody does.
     session: Session<Option<Answer>>,
@@ -62,6 +65,7 @@ impl Keeper {
         requests: mpsc::Receiver<Asked>,
         topics: Arc<Mutex<Topics>>,
         connected: watch::Sender<u64>,
+        most: Arc<AtomicU32>,
         closing: CancellationToken,
     ) -> Self {
         let (acknowledge, acknowledged) = mpsc::unbounded_channel();
@@ -71,6 +75,7 @@ impl Keeper {
             requests,
             topics,
             connected,
+            most,
             closing,
             session: Session::new(),
             acknowledge,
@@ -127,6 +132,7 @@ impl Keeper {
     async fn serve(&mut self, wire: Wire) -> End {
         let Wire { stream, mut unread, version, welcome } = wire;
         let (mut reader, mut writer) = tokio::io::split(stream);
+        self.most.store(welcome.maximum_packet, Ordering::Relaxed);
         self.session.connected(version, welcome.receive_maximum, &mut self.out);
         // What is wanted from the first may be wanted since the session was last used.
         let is_first = *self.connected.borrow() == 0;

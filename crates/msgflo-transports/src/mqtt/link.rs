@@ -3,6 +3,7 @@
 //! A [`Link`] is a handle on a task that owns the [`Session`] and, most of the time, a connection. Requests wait while the
 //! connection is away; those that were not answered for are sent again on the next one.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use msgflo_core::{Assurance, Error, Message, QueueName};
@@ -15,7 +16,7 @@ use super::DEADLINE;
 use super::keeper::Keeper;
 use super::mailbox::Mailbox;
 use super::options::Options;
-use super::packet::{Version, reason};
+use super::packet::{LARGEST, Version, publish_size, reason};
 use super::session::Request;
 use super::topics::Topics;
 use super::wire::{Identity, KEEP, Wire};
@@ -48,6 +49,8 @@ struct Shared {
     /// What the first connection's broker can do.
     version: Version,
     shares: bool,
+    /// The most bytes of a packet that the broker takes.
+    most: Arc<AtomicU32>,
     /// Cancelled to leave in order.
     closing: CancellationToken,
     /// Cancelled when the task has ended.
@@ -64,6 +67,7 @@ impl Link {
         let (closing, closed, cut) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let topics = Arc::new(Mutex::new(topics));
+        let most = Arc::new(AtomicU32::new(wire.welcome.maximum_packet));
         let shared = Shared {
             broker: options.broker.clone(),
             requests: sender,
@@ -71,11 +75,12 @@ impl Link {
             connections,
             version: wire.version,
             shares: wire.welcome.shares,
+            most: Arc::clone(&most),
             closing: closing.clone(),
             closed: closed.clone(),
             _cut: cut.clone().drop_guard(),
         };
-        let keeper = Keeper::new(options, identity, requests, topics, connected, closing);
+        let keeper = Keeper::new(options, identity, requests, topics, connected, most, closing);
         tokio::spawn(async move {
             let _closed = closed.drop_guard();
             cut.run_until_cancelled_owned(keeper.run(wire)).await;
@@ -104,6 +109,7 @@ impl Link {
         if topic.as_str().is_empty() || topic.as_str().contains(['+', '#', '\0']) {
             return Err(Error::NotFound { name: topic.clone() });
         }
+        self.check_size(topic, &message)?;
         let is_assured = message.persistent;
         let request = Request::Publish { topic: topic.clone(), message };
         if !is_assured {
@@ -119,6 +125,23 @@ impl Link {
                 Err(_) => Err(Error::Disconnected { doing: SENDING.to_owned() }),
             }
         }))
+    }
+
+    /// A broker ends the connection for a message that is too large, too.
+    fn check_size(&self, topic: &QueueName, message: &Message) -> Result<(), Error> {
+        let most = self.shared.most.load(Ordering::Relaxed);
+        let has_limit = most < LARGEST;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        if !has_limit && message.payload.len() < most / 2 {
+            return Ok(());
+        }
+        let size = publish_size(self.shared.version, topic, message);
+        if size <= most {
+            return Ok(());
+        }
+        let source =
+            format!("a message to `{topic}` takes {size} bytes, and the broker takes at most {most}");
+        Err(Error::Failed { doing: SENDING.to_owned(), source: source.into() })
     }
 
     /// Sends a message. Resolves when the broker has taken it, or it is on its way where the broker need not tell.

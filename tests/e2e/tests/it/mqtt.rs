@@ -182,3 +182,26 @@ async fn a_device_and_a_worker_on_another_broker() {
     assert_eq!(amqp.depth(&"worker.IN".into()).await.expect("its queue").ready, 0);
     assert!(network.stop().success());
 }
+
+/// A message that the broker would end the connection for is refused, and hinders none of the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_for_a_broker_is_refused_and_not_sent_again_for_ever() {
+    const MOST: usize = 5000;
+    let mosquitto = Mosquitto::start_with(&format!("max_packet_size {MOST}\n"));
+    let broker = observer(&mosquitto.url()).await;
+    let topic = QueueName::from("large");
+    let mut taken = broker.tap(&topic, 10).await.expect("a tap");
+    let sized = |size: usize| Message::new(vec![b'x'; size]);
+    for size in [MOST, 10 * MOST] {
+        let refused = broker.send_to_queue(&topic, sized(size)).await.expect_err("it is too large");
+        assert!(!refused.is_transient(), "{refused:?}");
+        let reason = std::error::Error::source(&refused).expect("it has a reason").to_string();
+        assert!(reason.contains("takes at most 5000"), "{reason}");
+    }
+    for size in [0, MOST / 2, MOST - 100] {
+        broker.send_to_queue(&topic, sized(size)).await.expect("it is taken");
+        let delivery = timeout(PATIENCE, taken.next()).await.expect("it comes").expect("the tap goes on");
+        assert_eq!(delivery.message.payload.len(), size);
+        delivery.ack();
+    }
+}

@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use msgflo_core::Message;
 
 use super::properties::{self, Property, binary, each};
-use super::{MAX_PACKET, PacketId, Version, property, reason};
+use super::{LARGEST, MAX_PACKET, PacketId, Version, property, reason};
 
 /// What a broker may not send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,8 @@ pub(crate) struct ConnAck {
     pub(crate) reason: u8,
     /// The most messages that we may send before one is acknowledged.
     pub(crate) receive_maximum: u16,
+    /// The most bytes of a packet that it takes.
+    pub(crate) maximum_packet: u32,
     /// Seconds of silence that the broker bears, if it wants them otherwise than we said.
     pub(crate) keep_alive: Option<u16>,
     /// Whether instances can share a subscription.
@@ -124,6 +126,7 @@ fn connack(mut body: Bytes, version: Version) -> Result<ConnAck, Malformed> {
         session_present,
         reason: code,
         receive_maximum: u16::MAX,
+        maximum_packet: LARGEST,
         keep_alive: None,
         shares: version == Version::V5,
         acknowledges: true,
@@ -149,6 +152,9 @@ fn connack(mut body: Bytes, version: Version) -> Result<ConnAck, Malformed> {
         (property::SERVER_KEEP_ALIVE, Property::Number(seconds)) => {
             // 0: it does not want any, and ours do no harm.
             answer.keep_alive = u16::try_from(seconds).ok().filter(|seconds| *seconds > 0);
+        }
+        (property::MAXIMUM_PACKET_SIZE, Property::Number(most)) => {
+            answer.maximum_packet = u32::try_from(most).unwrap_or(LARGEST).min(LARGEST);
         }
         (property::SHARED_AVAILABLE, Property::Number(available)) => answer.shares = available == 1,
         (property::MAXIMUM_QOS, Property::Number(most)) => answer.acknowledges = most > 0,

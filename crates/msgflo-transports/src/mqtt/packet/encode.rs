@@ -76,6 +76,14 @@ pub(crate) fn publish(
     out.put_payload(&message.payload);
 }
 
+/// At most so many bytes a message takes.
+pub(crate) fn publish_size(version: Version, topic: &QueueName, message: &Message) -> usize {
+    /// The first byte, two numbers of at most four bytes, the topic's length and the packet's id.
+    const FIXED: usize = 1 + 4 + 4 + 2 + 2;
+    let properties = if version == Version::V5 { properties::encode(message).len() } else { 0 };
+    FIXED + topic.as_str().len() + properties + message.payload.len()
+}
+
 /// A subscription to each of `filters`. Retained messages come only with a subscription that is new.
 pub(crate) fn subscribe(
     out: &mut Outbox,

@@ -9,7 +9,9 @@ mod outbox;
 mod properties;
 
 pub(crate) use decode::{ConnAck, Packet, Publish, decode};
-pub(crate) use encode::{Connect, connect, disconnect, ping, puback, publish, subscribe, unsubscribe};
+pub(crate) use encode::{
+    Connect, connect, disconnect, ping, puback, publish, publish_size, subscribe, unsubscribe,
+};
 pub(crate) use outbox::Outbox;
 
 /// A version of the protocol.
@@ -26,6 +28,9 @@ pub(crate) type PacketId = u16;
 
 /// The most bytes of a packet that we take.
 pub(crate) const MAX_PACKET: usize = 64 << 20;
+
+/// The most bytes of a packet that MQTT knows.
+pub(crate) const LARGEST: u32 = 268_435_455;
 
 /// The names of what travels beside a payload, in version 5.
 mod property {
