@@ -44,6 +44,9 @@ export interface NodeStatus {
 export interface EdgeStatus {
   source: string;
   target: string;
+  /** What they are in the broker, once that is known. */
+  source_queue?: string;
+  target_queue?: string;
   round_robin: boolean;
   deadletter?: string;
   /** Messages a second, as the broker tells it. */
