@@ -1,6 +1,6 @@
 //! Caps over several roles together.
 //!
-//! What the roles want is cut to the cap: nothing is taken from busy workers; what is left goes first to the roles
+//! What the roles want is cut to the cap: nothing is taken from busy workers, nor from a role's minimum; what is left goes first to the roles
 //! whose deadline can still be kept, the one nearest to missing it first, and the rest, worker by worker, in
 //! the same order to all. The cap holds at every moment: a worker that is being added counts at once,
 //! one that is being stopped until it is seen to have gone.
@@ -130,7 +130,7 @@ impl<'a> Claim<'a> {
             Some(busy) if idle_known => busy,
             _ => current,
         };
-        let floor = floor.min(wanted);
+        let floor = floor.max(decision.inputs.parameters.limits.minimum).min(wanted);
         let paid = current.saturating_add(workers.and_then(|workers| workers.draining).unwrap_or(0));
         Self { role, decision, weight, paid, current, wanted, floor, share: floor }
     }
@@ -214,6 +214,12 @@ mod tests {
         // Two of them have become idle; they go first, and are given to the other when they have gone.
         assert_eq!(shared(&config(TWO), &[(1000, 3, 5), (8, 0, 0)]), [3, 0]);
         assert_eq!(shared(&config(TWO), &[(1000, 3, 3), (8, 0, 0)]), [3, 2]);
+    }
+
+    #[test]
+    fn a_minimum_is_had_whoever_comes_first() {
+        let text = TWO.replace("hopeless: {deadline: 30}", "hopeless: {deadline: 30, min: 3}");
+        assert_eq!(shared(&config(&text), &[(1000, 0, 0), (8, 0, 0)]), [3, 2]);
     }
 
     #[test]

@@ -95,6 +95,8 @@ pub enum Reason {
     },
     /// It is not known how many messages are ready.
     ReadyUnknown,
+    /// There are fewer than the minimum, which are wanted whatever the queue holds.
+    UpToMinimum,
     /// It is not known how many jobs are in flight, so workers could only be added, and none need be.
     InFlightUnknown,
 }
@@ -141,6 +143,8 @@ pub enum Limit {
     },
     /// The same number was asked for just now.
     Throttled,
+    /// Nobody has looked for long enough to tell who is busy, and no busy one is stopped.
+    Unwatched,
     /// The role is paused.
     Paused,
     /// A budget over several roles leaves this one so many.
@@ -334,6 +338,7 @@ impl fmt::Display for Reason {
             Self::Working => f.write_str("no change until the last job is done"),
             Self::Manual { workers, .. } => write!(f, "set to {workers} by hand"),
             Self::ReadyUnknown => f.write_str("hold"),
+            Self::UpToMinimum => f.write_str("up to the minimum"),
             Self::InFlightUnknown => f.write_str("hold, work in flight may need the workers there are"),
         }
     }
@@ -352,6 +357,7 @@ impl fmt::Display for Limit {
                 write!(f, "none taken away for {} s more after the last change", seconds(*left))
             }
             Self::Throttled => f.write_str("asked for just now"),
+            Self::Unwatched => f.write_str("who is busy is not known yet, so none is taken away"),
             Self::Paused => f.write_str("paused"),
             Self::Budget { workers } => write!(f, "the budget leaves it {workers}"),
             Self::OneByOne => f.write_str("in flight is only bounded, so one worker at a time"),

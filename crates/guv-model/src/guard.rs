@@ -19,8 +19,14 @@ pub(crate) struct Accepted {
     pub(crate) at: Timestamp,
 }
 
-/// Puts all guards to a decision.
-pub(crate) fn guard(decision: &mut Decision, role: &RoleConfig, accepted: Option<Accepted>, now: Timestamp) {
+/// Puts all guards to a decision. `is_watched`: the role has been looked at for as long as estimates are remembered.
+pub(crate) fn guard(
+    decision: &mut Decision,
+    role: &RoleConfig,
+    accepted: Option<Accepted>,
+    is_watched: bool,
+    now: Timestamp,
+) {
     let observation = &decision.inputs.observation;
     if let Some(manual) = observation.manual.filter(|manual| manual.until > now) {
         let workers = manual.workers.min(observation.platform_limit.unwrap_or(u32::MAX));
@@ -36,6 +42,12 @@ pub(crate) fn guard(decision: &mut Decision, role: &RoleConfig, accepted: Option
         decision.limits.push(Limit::Paused);
         return decision.keep();
     }
+    let minimum = decision.inputs.parameters.limits.bound(0);
+    if decision.action == Action::Hold && decision.current().is_some_and(|current| current < minimum) {
+        // Nothing need be known of the queue for these; perhaps it is they who make it.
+        decision.reason = Reason::UpToMinimum;
+        decision.ask_for(minimum);
+    }
     if let (Action::Set, Some(target)) = (decision.action, decision.target) {
         keep_busy(decision, role, target);
     }
@@ -45,6 +57,11 @@ pub(crate) fn guard(decision: &mut Decision, role: &RoleConfig, accepted: Option
             Action::Down => {
                 if let Some(left) = cooldown(role, accepted, now) {
                     decision.limits.push(Limit::Cooldown { left });
+                    return decision.keep();
+                }
+                let bounded = matches!(decision.inputs.in_flight, InFlight::AtMost(jobs) if jobs > 0);
+                if bounded && !is_watched && !role.stop_busy {
+                    decision.limits.push(Limit::Unwatched);
                     return decision.keep();
                 }
                 keep_busy(decision, role, target);

@@ -63,7 +63,7 @@ impl RoleState {
             Occasion::Poll => self.memory.polled(&decision),
             Occasion::Event => self.memory.woken(&decision),
         }
-        guard::guard(&mut decision, role, self.accepted, now);
+        guard::guard(&mut decision, role, self.accepted, self.memory.window.is_full(), now);
         if occasion == Occasion::Event && decision.action == Action::Up {
             decision.look_again.get_or_insert(SECOND_LOOK);
         }

@@ -90,12 +90,9 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     match serde_saphyr::from_str_with_options::<Spanned<Value>>(text, options) {
         Ok(document) => Ok(Node::from(document)),
         Err(error) => Err(SyntaxError {
-            place: error.location().map(place).unwrap_or_else(|| Place {
-                line: 1,
-                column: 1,
-                start: 0,
-                end: 0,
-            }),
+            place: error
+                .location()
+                .map_or(Place { line: 1, column: 1, ..Place::default() }, |location| found(text, location)),
             message: first_line(&error),
         }),
     }
@@ -114,10 +111,21 @@ fn first_line(error: &serde_saphyr::Error) -> String {
 fn place(location: Location) -> Place {
     let narrow = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
     let span = location.span();
-    // Byte offsets are always there for text that is in memory.
+    // Byte offsets are always there for the values of text that is in memory.
     let start = span.byte_offset().unwrap_or(0) as usize;
     let length = span.byte_len().unwrap_or(0) as usize;
     Place { line: narrow(location.line()), column: narrow(location.column()), start, end: start + length }
+}
+
+/// The place of an error, which has a line and a column only.
+fn found(text: &str, location: Location) -> Place {
+    let place = place(location);
+    let line = usize::try_from(place.line.max(1)).unwrap_or(usize::MAX) - 1;
+    let before: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
+    let column = usize::try_from(place.column.max(1)).unwrap_or(usize::MAX) - 1;
+    let line = text[before..].lines().next().unwrap_or_default();
+    let at = before + line.char_indices().nth(column).map_or(line.len(), |(at, _)| at);
+    Place { start: at, end: at, ..place }
 }
 
 impl From<Spanned<Value>> for Node {

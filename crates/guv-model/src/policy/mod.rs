@@ -75,7 +75,10 @@ fn within_platform(
     now: Timestamp,
 ) -> (Parameters, Option<u32>) {
     let mut parameters = role.parameters(observation.clock.unwrap_or(now));
-    let limit = observation.platform_limit.filter(|limit| *limit < parameters.limits.maximum);
+    // It says how many more there can be; those that run, run.
+    let running = observation.workers.map_or(0, |workers| workers.current);
+    let limit = observation.platform_limit.map(|limit| limit.max(running));
+    let limit = limit.filter(|limit| *limit < parameters.limits.maximum);
     parameters.limits.maximum = limit.unwrap_or(parameters.limits.maximum);
     (parameters, limit)
 }

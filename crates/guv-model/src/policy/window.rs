@@ -47,6 +47,11 @@ impl EstimateWindow {
         self.estimates.iter().copied().max()
     }
 
+    /// Whether it remembers as many as it can: so long somebody has looked.
+    pub fn is_full(&self) -> bool {
+        self.estimates.len() == self.capacity
+    }
+
     /// The estimates, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.estimates.iter().copied()

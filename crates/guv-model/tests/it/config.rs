@@ -366,3 +366,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_no_yaml_is_shown_where_it_is() {
+    for (text, line) in [
+        ("'*': {minimum: 0}\nresize:\n  queue: 'abc\nother: {min: 2}\n", 4),
+        ("a: {}\nb:\n\t- c", 3),
+        ("é: {}\nb: [1, 2\n", 3),
+    ] {
+        let error = Config::parse(text, &Environment::default(), &[]).strict().unwrap_err();
+        let place = error.diagnostics[0].place;
+        assert!(place.line >= 2, "{error}");
+        let before = &text[..place.start];
+        assert_eq!(before.matches('\n').count() + 1, place.line as usize, "{error}: {line}");
+        assert!(place.end <= text.len() && place.start <= place.end, "{place:?}");
+    }
+}

@@ -174,7 +174,9 @@ proptest! {
         let observation = Observation { queue, workers, platform_limit, ..Observation::default() };
         let decision = role.policy.decide(&role, &Memory::new(4), &observation, Timestamp::from_unix_seconds(1));
         if let Some(target) = decision.target {
-            let maximum = numbers.maximum.min(platform_limit.unwrap_or(u32::MAX));
+            // What the platform does not run more of, it may run all the same.
+            let running = workers.map_or(0, |workers| workers.current);
+            let maximum = numbers.maximum.min(platform_limit.map_or(u32::MAX, |limit| limit.max(running)));
             prop_assert!(target <= maximum);
             prop_assert!(target >= numbers.minimum.min(maximum));
         }

@@ -196,3 +196,65 @@ fn a_schedule_goes_by_the_clock_that_was_set_meanwhile() {
     let ten = Timestamp::from_unix_seconds(86_400 + 10 * 3600);
     assert_eq!(target(Some(ten)), Some(3));
 }
+
+/// At rest, as so many looks with this seen leave it; the last decision.
+fn after(looks: usize, role: &RoleConfig, observation: &Observation) -> Decision {
+    let mut state = RoleState::new(4);
+    let looks =
+        (1..=looks as u64).map(|look| state.step(role, observation, Timestamp::from_unix_seconds(look * 30)));
+    looks.last().expect("somebody looked")
+}
+
+#[test]
+fn who_has_only_begun_to_look_takes_nobody_away_who_may_be_busy() {
+    for policy in ["proportional", "deadline"] {
+        let text =
+            format!("my: {{policy: {policy}, processing: 60, minimum: 0, maximum: 10, deadline: 600}}");
+        let role = Config::parse(&text, &Environment::default(), &[]).strict().unwrap().roles.remove(0);
+        let bounded = QueueSample { ready: Some(0), consumers: Some(6), ..QueueSample::default() };
+        let observation = Observation {
+            queue: bounded.clone(),
+            workers: Some(WorkerCount::running(6)),
+            ..Observation::default()
+        };
+        for looks in 1..=3 {
+            let decision = after(looks, &role, &observation);
+            assert_eq!(
+                (decision.target, decision.limits.last()),
+                (None, Some(&Limit::Unwatched)),
+                "{decision}"
+            );
+        }
+        assert!(after(4, &role, &observation).target.is_some_and(|target| target < 6));
+        // Who is counted is known at once.
+        let counted = QueueSample { unacknowledged: Some(2), ..bounded };
+        let observation = Observation { queue: counted, ..observation };
+        assert!(after(1, &role, &observation).target.is_some_and(|target| (2..6).contains(&target)));
+    }
+}
+
+#[test]
+fn a_limit_of_the_platform_takes_nobody_away() {
+    for policy in ["proportional", "deadline"] {
+        let text = format!("my: {{policy: {policy}, processing: 10, minimum: 0, maximum: 20, deadline: 60}}");
+        let role = Config::parse(&text, &Environment::default(), &[]).strict().unwrap().roles.remove(0);
+        let observation = Observation {
+            queue: QueueSample { ready: Some(300), ..QueueSample::default() },
+            workers: Some(WorkerCount::running(8)),
+            platform_limit: Some(0),
+            ..Observation::default()
+        };
+        let decision = after(1, &role, &observation);
+        assert_eq!((decision.target, decision.limits.first()), (None, Some(&Limit::Platform { workers: 8 })));
+    }
+}
+
+#[test]
+fn the_minimum_is_had_whatever_is_known_of_the_queue() {
+    let role = role("min: 2, max: 10");
+    let blind = |workers| Observation { workers, ..Observation::default() };
+    let decision = after(1, &role, &blind(Some(WorkerCount::running(0))));
+    assert_eq!((decision.target, decision.reason), (Some(2), Reason::UpToMinimum));
+    assert_eq!(after(1, &role, &blind(Some(WorkerCount::running(2)))).target, None);
+    assert_eq!(after(1, &role, &blind(None)).target, None, "there may be more");
+}

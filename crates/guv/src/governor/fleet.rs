@@ -87,6 +87,7 @@ pub(super) struct Fleet {
     budgets: Vec<Budget>,
     index: HashMap<Role, usize>,
     dry_run: bool,
+    oneshot: bool,
     /// Applications that are to be left alone, and until when.
     paused: HashMap<Group, Timestamp>,
     /// When each application was counted last, and what was left of its requests then.
@@ -94,7 +95,12 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    pub(super) fn new(config: Config, registry: &Registry, dry_run: bool) -> Result<Self, Error> {
+    pub(super) fn new(
+        config: Config,
+        registry: &Registry,
+        dry_run: bool,
+        oneshot: bool,
+    ) -> Result<Self, Error> {
         let mut fleet = Self {
             poll_interval: config.poll_interval,
             members: Vec::new(),
@@ -102,6 +108,7 @@ impl Fleet {
             budgets: Vec::new(),
             index: HashMap::new(),
             dry_run,
+            oneshot,
             paused: HashMap::new(),
             counted: HashMap::new(),
         };
@@ -111,7 +118,8 @@ impl Fleet {
 
     /// Takes a configuration into force, or leaves everything as it is.
     pub(super) fn reconfigure(&mut self, config: Config, registry: &Registry) -> Result<(), Error> {
-        let window = config.window();
+        // Who looks once has no past to go by.
+        let window = if self.oneshot { 0 } else { config.window() };
         let (assignments, unserved): (Vec<_>, Vec<_>) =
             config.roles.iter().map(|role| registry.assign(role, self.dry_run)).partition(Result::is_ok);
         let unserved: Vec<_> = unserved.into_iter().filter_map(Result::err).collect();

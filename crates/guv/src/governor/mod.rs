@@ -102,7 +102,7 @@ impl Governor {
         cancel: CancellationToken,
     ) -> Result<Handle, Error> {
         let poll_interval = config.poll_interval;
-        let fleet = Fleet::new(config.clone(), &registry, options.dry_run)?;
+        let fleet = Fleet::new(config.clone(), &registry, options.dry_run, options.oneshot)?;
         let config = Arc::new(config);
         options.recorders.iter().for_each(|recorder| recorder.configured(&config));
         let (configs, config_receiver) = latest::channel(config);
