@@ -12,15 +12,18 @@ use crate::status::{EdgeState, EdgeStatus};
 /// What a connection is in terms of the broker, as far as the participants have said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Resolution {
-    /// A participant that has not announced itself.
-    Unknown(Role),
-    /// It can never be, and why.
-    Impossible(String),
+    /// A participant that has not announced itself. The ends, if those are known and it is another one.
+    Unknown(Role, Option<Ends>),
+    /// It can never be, and why. The ends, if they are there.
+    Impossible(String, Option<Ends>),
     /// Both ends are the same queue or topic: messages flow without a binding.
     Direct(QueueName),
     /// A binding.
     Binding(Binding),
 }
+
+/// What a connection comes from and goes to in the broker.
+type Ends = (QueueName, QueueName);
 
 impl Resolution {
     pub(crate) fn of(connection: &Connection, described: &BTreeMap<Role, Participant>) -> Self {
@@ -32,27 +35,37 @@ impl Resolution {
     }
 
     /// What it comes from and goes to in the broker, once that is known.
-    fn ends(&self) -> Option<(&QueueName, &QueueName)> {
+    fn ends(&self) -> Option<Ends> {
         match self {
-            Self::Unknown(_) | Self::Impossible(_) => None,
-            Self::Direct(both) => Some((both, both)),
-            Self::Binding(binding) => Some((binding.source(), binding.target())),
+            Self::Unknown(_, ends) | Self::Impossible(_, ends) => ends.clone(),
+            Self::Direct(both) => Some((both.clone(), both.clone())),
+            Self::Binding(binding) => Some(ends(binding)),
         }
     }
 
     fn binding(connection: &Connection, described: &BTreeMap<Role, Participant>) -> Result<Binding, Self> {
-        let find = |end: &PortRef| described.get(&end.role).ok_or_else(|| Self::Unknown(end.role.clone()));
+        let find =
+            |end: &PortRef| described.get(&end.role).ok_or_else(|| Self::Unknown(end.role.clone(), None));
         let source = queue(find(&connection.source)?, &connection.source, Direction::Out)?.1;
         let (port, target) = queue(find(&connection.target)?, &connection.target, Direction::In)?;
+        let with_ends = |unresolved: Self| {
+            let ends = Some((source.clone(), target.clone()));
+            match unresolved {
+                Self::Unknown(role, _) => Self::Unknown(role, ends),
+                Self::Impossible(reason, _) => Self::Impossible(reason, ends),
+                resolved => resolved,
+            }
+        };
         Ok(match &connection.routing {
             Routing::PubSub if port.delivers_to_each() => Binding::Broadcast { source, target },
             Routing::PubSub => Binding::PubSub { source, target },
-            Routing::Impossible(reason) => return Err(Self::Impossible(reason.clone())),
+            Routing::Impossible(reason) => return Err(with_ends(Self::Impossible(reason.clone(), None))),
             Routing::RoundRobin { deadletter, retry } => {
                 let deadletter = deadletter
                     .as_ref()
                     .map(|end| queue(find(end)?, end, Direction::In).map(|(_, queue)| queue))
-                    .transpose()?;
+                    .transpose()
+                    .map_err(with_ends)?;
                 Binding::RoundRobin { source, target, deadletter, retry: *retry }
             }
         })
@@ -79,13 +92,15 @@ fn queue<'p>(
     let Some(port) = ports.iter().find(|port| port.id.matches(name)) else {
         let known: Vec<_> = ports.iter().map(|port| port.id.as_str()).collect();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        return Err(Resolution::Impossible(format!("`{role}` has no {kind} `{name}`; it has: {known}")));
+        let reason = format!("`{role}` has no {kind} `{name}`; it has: {known}");
+        return Err(Resolution::Impossible(reason, None));
     };
     match &port.queue {
         Some(queue) => Ok((port, queue.clone())),
-        None => Err(Resolution::Impossible(format!(
-            "the {kind} `{name}` of `{role}` is not connected to the broker"
-        ))),
+        None => {
+            let reason = format!("the {kind} `{name}` of `{role}` is not connected to the broker");
+            Err(Resolution::Impossible(reason, None))
+        }
     }
 }
 
@@ -228,17 +243,29 @@ impl Bindings {
         }
         let by_connection: HashMap<&Connection, &Resolution> =
             wanted.iter().map(|(connection, resolution)| (connection, resolution)).collect();
+        // A connection that is wanted otherwise than before is the same one still: as long as it is not known what it is to
+        // be, it stays as it was.
+        let is_waiting = |resolution: &Resolution| {
+            matches!(resolution, Resolution::Unknown(..) | Resolution::Impossible(_, Some(_)))
+        };
+        let waiting: Vec<_> = wanted.iter().filter(|(_, resolution)| is_waiting(resolution)).collect();
+        let waiting_ports: HashSet<_> =
+            waiting.iter().map(|(connection, _)| (&connection.source, &connection.target)).collect();
+        let waiting_ends: HashSet<_> =
+            waiting.iter().filter_map(|(_, resolution)| resolution.ends()).collect();
         // What takes the place of another is made before that is removed.
         let is_coming = |stage: &Stage| matches!(stage, Stage::Wanted | Stage::Binding | Stage::BindingAgain);
-        let some_unknown = wanted.iter().any(|(_, resolution)| matches!(resolution, Resolution::Unknown(_)));
+        let some_unknown = wanted.iter().any(|(_, resolution)| matches!(resolution, Resolution::Unknown(..)));
         for (binding, entry) in &mut self.entries {
             entry.is_orphan = match &entry.claim {
-                Some(claim) => !keep(binding, by_connection.get(claim).copied()),
+                Some(claim) => match by_connection.get(claim) {
+                    Some(resolution) => !keep(binding, resolution),
+                    None => !waiting_ports.contains(&(&claim.source, &claim.target)),
+                },
                 // Of an earlier life: it stays until every participant is known and none of them needs it.
-                None => !some_unknown,
+                None => !some_unknown && !waiting_ends.contains(&ends(binding)),
             };
         }
-        let ends = |binding: &Binding| (binding.source().clone(), binding.target().clone());
         let coming: HashSet<_> = self
             .entries
             .iter()
@@ -279,12 +306,37 @@ impl Bindings {
         retries.chain(self.check.filter(|_| !self.entries.is_empty())).min()
     }
 
+    /// The state of a connection that is not as it is wanted, for a reason: there may be one as it was before.
+    fn meanwhile(
+        &self,
+        ends: Option<&Ends>,
+        state: EdgeState,
+        reason: String,
+    ) -> (EdgeState, Option<String>) {
+        let stands = |(source, target): &Ends| {
+            let bindings = self.by_queue.get(target).into_iter().flatten();
+            bindings.filter(|binding| binding.source() == source && binding.target() == target).any(
+                |binding| {
+                    let stage = self.entries.get(binding).map(|entry| &entry.stage);
+                    matches!(stage, Some(Stage::Bound | Stage::Checking))
+                },
+            )
+        };
+        match ends {
+            Some(ends) if stands(ends) => (EdgeState::Bound, Some(format!("as it was before: {reason}"))),
+            _ => (state, Some(reason)),
+        }
+    }
+
     pub(crate) fn status(&self, connection: &Connection, resolution: &Resolution) -> EdgeStatus {
         let (state, reason) = match resolution {
-            Resolution::Unknown(role) => {
-                (EdgeState::Pending, Some(format!("`{role}` has not announced itself yet")))
+            Resolution::Unknown(role, ends) => {
+                let reason = format!("`{role}` has not announced itself yet");
+                self.meanwhile(ends.as_ref(), EdgeState::Pending, reason)
             }
-            Resolution::Impossible(reason) => (EdgeState::Failed, Some(reason.clone())),
+            Resolution::Impossible(reason, ends) => {
+                self.meanwhile(ends.as_ref(), EdgeState::Failed, reason.clone())
+            }
             Resolution::Direct(_) => (EdgeState::Bound, None),
             Resolution::Binding(binding) => match self.entries.get(binding).map(|entry| &entry.stage) {
                 Some(Stage::Bound | Stage::Checking) => (EdgeState::Bound, None),
@@ -292,8 +344,7 @@ impl Bindings {
                 _ => (EdgeState::Pending, Some("the broker is being asked".to_owned())),
             },
         };
-        let (source_queue, target_queue) =
-            resolution.ends().map(|(source, target)| (source.clone(), target.clone())).unzip();
+        let (source_queue, target_queue) = resolution.ends().unzip();
         EdgeStatus {
             source: connection.source.clone(),
             target: connection.target.clone(),
@@ -311,13 +362,15 @@ impl Bindings {
     }
 }
 
+fn ends(binding: &Binding) -> Ends {
+    (binding.source().clone(), binding.target().clone())
+}
+
 /// Whether a binding of ours is to stay, by what its connection is now.
-fn keep(binding: &Binding, resolution: Option<&Resolution>) -> bool {
+fn keep(binding: &Binding, resolution: &Resolution) -> bool {
     match resolution {
-        // Its connection is no longer wanted.
-        None => false,
-        Some(Resolution::Binding(now)) => now == binding,
-        Some(Resolution::Unknown(_)) => true,
-        Some(Resolution::Direct(_) | Resolution::Impossible(_)) => false,
+        Resolution::Binding(now) => now == binding,
+        Resolution::Unknown(..) | Resolution::Impossible(_, Some(_)) => true,
+        Resolution::Direct(_) | Resolution::Impossible(_, None) => false,
     }
 }

@@ -130,6 +130,61 @@ fn what_the_broker_refuses_is_tried_again() {
     assert_eq!(bench.tell(Input::Tick), [Action::Bind(edge)]);
 }
 
+/// From `a` to `b` by a round robin, with more of it.
+fn round_robin(more: &str) -> String {
+    format!("a(X) OUT -> IN rr(msgflo/RoundRobin) OUT -> IN b(Y)\nc(Z)\n{more}")
+}
+
+#[test]
+fn a_connection_stays_as_it_was_until_what_it_is_to_be_is_there() {
+    let all = ["a", "b", "c"];
+    let (mut bench, _) = Bench::new(&round_robin(""), &all);
+    bench.heard("a-1", &[], &["OUT"]);
+    let plain =
+        Binding::RoundRobin { source: "a.OUT".into(), target: "b.IN".into(), deadletter: None, retry: None };
+    assert_eq!(bench.heard("b-1", &["IN"], &[]), [Action::Bind(plain.clone())]);
+    bench.tell(Input::Bound(plain.clone(), Ok(())));
+
+    // Nobody knows where refused messages go, then nobody knows when they come again.
+    assert_eq!(bench.tell(desire(&round_robin("rr DEADLETTER -> IN c"), &all)), []);
+    let reason = "as it was before: `c` has not announced itself yet";
+    assert_eq!(bench.edges(), [(EdgeState::Bound, Some(reason.to_owned()))]);
+    assert_eq!(bench.tell(desire(&round_robin("rr DEADLETTER -> IN c\n'abc' -> DELAY rr"), &all)), []);
+    assert!(matches!(&bench.edges()[..], [(EdgeState::Bound, Some(reason))] if reason.contains("abc")));
+    bench.heard("c-1", &["IN"], &[]);
+    assert!(matches!(&bench.edges()[..], [(EdgeState::Bound, Some(reason))] if reason.contains("abc")));
+
+    let parked = Binding::RoundRobin {
+        source: "a.OUT".into(),
+        target: "b.IN".into(),
+        deadletter: Some("c.IN".into()),
+        retry: None,
+    };
+    let actions = bench.tell(desire(&round_robin("rr DEADLETTER -> IN c"), &all));
+    assert_eq!(actions, [Action::Bind(parked.clone())], "the one before stays until this is there");
+    assert_eq!(bench.tell(Input::Bound(parked, Ok(()))), [Action::Unbind(plain)]);
+    assert_eq!(bench.edges(), [(EdgeState::Bound, None)]);
+}
+
+#[test]
+fn what_an_earlier_life_bound_is_shown_as_it_is() {
+    let parked = Binding::RoundRobin {
+        source: "a.OUT".into(),
+        target: "b.IN".into(),
+        deadletter: Some("c.IN".into()),
+        retry: None,
+    };
+    let graph = round_robin("rr DEADLETTER -> IN c");
+    let (mut bench, _) = Bench::remembering(&graph, &["a", "b", "c"], vec![parked.clone()]);
+    bench.heard("a-1", &[], &["OUT"]);
+    bench.heard("b-1", &["IN"], &[]);
+    // Once for each of the two who came.
+    assert_eq!(bench.tell(Input::Bound(parked.clone(), Ok(()))), [Action::Bind(parked.clone())]);
+    assert_eq!(bench.tell(Input::Bound(parked, Ok(()))), []);
+    let reason = "as it was before: `c` has not announced itself yet";
+    assert_eq!(bench.edges(), [(EdgeState::Bound, Some(reason.to_owned()))]);
+}
+
 #[test]
 fn what_somebody_else_removes_is_bound_again() {
     let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
