@@ -306,13 +306,8 @@ impl Bindings {
         retries.chain(self.check.filter(|_| !self.entries.is_empty())).min()
     }
 
-    /// The state of a connection that is not as it is wanted, for a reason: there may be one as it was before.
-    fn meanwhile(
-        &self,
-        ends: Option<&Ends>,
-        state: EdgeState,
-        reason: String,
-    ) -> (EdgeState, Option<String>) {
+    /// Why a connection is not as it is wanted, and whether there is one as it was before.
+    fn meanwhile(&self, ends: Option<&Ends>, reason: String) -> Option<String> {
         let stands = |(source, target): &Ends| {
             let bindings = self.by_queue.get(target).into_iter().flatten();
             bindings.filter(|binding| binding.source() == source && binding.target() == target).any(
@@ -322,20 +317,21 @@ impl Bindings {
                 },
             )
         };
-        match ends {
-            Some(ends) if stands(ends) => (EdgeState::Bound, Some(format!("as it was before: {reason}"))),
-            _ => (state, Some(reason)),
-        }
+        Some(if ends.is_some_and(stands) {
+            format!("{reason}; until then it is as it was before")
+        } else {
+            reason
+        })
     }
 
     pub(crate) fn status(&self, connection: &Connection, resolution: &Resolution) -> EdgeStatus {
         let (state, reason) = match resolution {
             Resolution::Unknown(role, ends) => {
                 let reason = format!("`{role}` has not announced itself yet");
-                self.meanwhile(ends.as_ref(), EdgeState::Pending, reason)
+                (EdgeState::Pending, self.meanwhile(ends.as_ref(), reason))
             }
             Resolution::Impossible(reason, ends) => {
-                self.meanwhile(ends.as_ref(), EdgeState::Failed, reason.clone())
+                (EdgeState::Failed, self.meanwhile(ends.as_ref(), reason.clone()))
             }
             Resolution::Direct(_) => (EdgeState::Bound, None),
             Resolution::Binding(binding) => match self.entries.get(binding).map(|entry| &entry.stage) {

@@ -147,12 +147,12 @@ fn a_connection_stays_as_it_was_until_what_it_is_to_be_is_there() {
 
     // Nobody knows where refused messages go, then nobody knows when they come again.
     assert_eq!(bench.tell(desire(&round_robin("rr DEADLETTER -> IN c"), &all)), []);
-    let reason = "as it was before: `c` has not announced itself yet";
-    assert_eq!(bench.edges(), [(EdgeState::Bound, Some(reason.to_owned()))]);
+    let reason = "`c` has not announced itself yet; until then it is as it was before";
+    assert_eq!(bench.edges(), [(EdgeState::Pending, Some(reason.to_owned()))]);
     assert_eq!(bench.tell(desire(&round_robin("rr DEADLETTER -> IN c\n'abc' -> DELAY rr"), &all)), []);
-    assert!(matches!(&bench.edges()[..], [(EdgeState::Bound, Some(reason))] if reason.contains("abc")));
+    assert!(matches!(&bench.edges()[..], [(EdgeState::Failed, Some(reason))] if reason.contains("abc")));
     bench.heard("c-1", &["IN"], &[]);
-    assert!(matches!(&bench.edges()[..], [(EdgeState::Bound, Some(reason))] if reason.contains("abc")));
+    assert!(matches!(&bench.edges()[..], [(EdgeState::Failed, Some(reason))] if reason.contains("abc")));
 
     let parked = Binding::RoundRobin {
         source: "a.OUT".into(),
@@ -181,8 +181,8 @@ fn what_an_earlier_life_bound_is_shown_as_it_is() {
     // Once for each of the two who came.
     assert_eq!(bench.tell(Input::Bound(parked.clone(), Ok(()))), [Action::Bind(parked.clone())]);
     assert_eq!(bench.tell(Input::Bound(parked, Ok(()))), []);
-    let reason = "as it was before: `c` has not announced itself yet";
-    assert_eq!(bench.edges(), [(EdgeState::Bound, Some(reason.to_owned()))]);
+    let reason = "`c` has not announced itself yet; until then it is as it was before";
+    assert_eq!(bench.edges(), [(EdgeState::Pending, Some(reason.to_owned()))]);
 }
 
 #[test]
