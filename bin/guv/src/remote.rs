@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use reqwest::header::LOCATION;
+use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
@@ -11,8 +13,10 @@ use crate::outcome::{Failure, Outcome, Stop, write_out};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A client that is not sent elsewhere: what is posted would not arrive.
 fn client() -> Result<Client, Stop> {
-    Client::builder().timeout(TIMEOUT).user_agent("guv").build().map_err(Stop::internal)
+    let client = Client::builder().timeout(TIMEOUT).user_agent("guv").redirect(Policy::none());
+    client.build().map_err(Stop::internal)
 }
 
 pub(crate) async fn get(options: ConfigGet) -> Outcome {
@@ -45,6 +49,12 @@ async fn read(answer: reqwest::Result<Response>) -> Result<Value, Stop> {
     };
     let response = answer.map_err(away)?;
     let status = response.status();
+    if status.is_redirection() {
+        let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+        let message =
+            format!("the service answers {status}: it is at {}", location.unwrap_or("another address"));
+        return Err(Stop::failed_because(Failure::new(message, "correct --url")));
+    }
     let body: Value = response.json().await.unwrap_or_default();
     if status.is_success() {
         return Ok(body);

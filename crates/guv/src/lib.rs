@@ -80,6 +80,7 @@ pub mod tools;
 mod actuator;
 mod gauges;
 mod record;
+mod redirect;
 mod registry;
 mod shell;
 mod source;

@@ -142,7 +142,7 @@ fn edit_role(text: &str, role: &Key, block: &Node, stats: JobStats, edits: &mut 
         (Some(at), Some(deviation)) => edits.push(replace_value(&entries[at].1, deviation.to_string())),
         (Some(at), None) => edits.push(removal(text, entries, at, flow)),
         (None, Some(deviation)) => {
-            after_processing = format!("{}stddev: {}", separator(text, entries, flow), deviation.to_string());
+            after_processing = format!("{}stddev: {}", separator(text, entries, flow), deviation);
         }
         (None, None) => {}
     }

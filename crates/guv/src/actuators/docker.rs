@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::failure::Failure;
+use crate::redirect::firm_client;
 use crate::{Actuator, ActuatorError, Answers, Change};
 
 const KIND: &str = "docker";
@@ -167,7 +168,7 @@ impl Docker {
         if let Some(client) = clients.get(&place) {
             return Ok(client.clone());
         }
-        let mut builder = Client::builder().timeout(REQUEST_TIMEOUT).user_agent("guv");
+        let mut builder = firm_client().timeout(REQUEST_TIMEOUT);
         if let Place::Socket(path) = &place {
             builder = builder.unix_socket(path.as_path());
         }

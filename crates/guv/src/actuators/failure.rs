@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::ActuatorError;
 use crate::record::with_causes;
+use crate::redirect;
 
 /// How long to leave a platform alone that has had enough requests and tells no time.
 const EXHAUSTED: Duration = Duration::from_secs(60);
@@ -46,12 +47,22 @@ impl Failure {
 
     /// There was no answer.
     pub(super) fn away(platform: &str, error: reqwest::Error) -> Self {
+        let what = if error.is_decode() {
+            "answers what cannot be understood"
+        } else if error.is_body() {
+            "breaks off its answer"
+        } else {
+            "cannot be reached"
+        };
         // The URL may hold a secret.
-        Self::retry(format!("{platform} cannot be reached: {}", with_causes(&error.without_url())))
+        Self::retry(format!("{platform} {what}: {}", with_causes(&error.without_url())))
     }
 
     /// What an answer that refuses means. `hints` says what to do about credentials, and about what is not there.
     pub(super) async fn of(platform: &str, response: Response, hints: [&str; 2]) -> Self {
+        if let Some(moved) = Self::moved(platform, &response) {
+            return moved;
+        }
         let status = response.status();
         let after = retry_after(response.headers());
         // Not every refusal has a body in this format; what is missing stays empty.
@@ -65,6 +76,14 @@ impl Failure {
             (StatusCode::UNPROCESSABLE_ENTITY, Some(limit)) => Self::Limit { limit, what },
             (status, _) => Self::by_status(status, after, what, hints),
         }
+    }
+
+    /// An answer that points elsewhere, which is not followed.
+    pub(super) fn moved(platform: &str, response: &Response) -> Option<Self> {
+        let elsewhere = redirect::target(response)?;
+        let status = response.status();
+        let what = format!("{platform} answers {status}, which is not followed: {elsewhere}");
+        Some(Self::Fatal(format!("{what}; correct its `url:`")))
     }
 
     /// What a status that is not a success means.

@@ -17,6 +17,7 @@ use serde_json::json;
 use url::Url;
 
 use super::failure::{Failure, Refusal, retry_after};
+use crate::redirect::firm_client;
 use crate::{Actuator, ActuatorError, Answers, Change, Quota};
 
 const KIND: &str = "heroku";
@@ -68,7 +69,7 @@ impl Heroku {
     /// # Errors
     /// As for [`Heroku::new`].
     pub fn at(address: Url) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder().timeout(REQUEST_TIMEOUT).user_agent("guv").build()?;
+        let http = firm_client().timeout(REQUEST_TIMEOUT).build()?;
         Ok(Self { http, address, is_fixed: false, remaining: Mutex::default() })
     }
 
@@ -106,6 +107,9 @@ impl Heroku {
         let status = response.status();
         if status.is_success() {
             return Ok(response);
+        }
+        if let Some(moved) = Failure::moved("Heroku", &response) {
+            return Err(moved);
         }
         let after = retry_after(response.headers());
         // Not every refusal has a body in Heroku's format; what is missing stays empty.

@@ -23,6 +23,7 @@ use serde_json::json;
 use url::Url;
 
 use super::failure::Failure;
+use crate::redirect::firm_client;
 use crate::{Actuator, ActuatorError, Answers, Change};
 
 const KIND: &str = "kubernetes";
@@ -123,7 +124,7 @@ impl Kubernetes {
             let host = if host.contains(':') { format!("[{host}]") } else { host };
             Url::parse(&format!("https://{host}:{port}/")).ok()
         });
-        let mut http = Client::builder().timeout(REQUEST_TIMEOUT).user_agent("guv");
+        let mut http = firm_client().timeout(REQUEST_TIMEOUT);
         if let Ok(authority) = std::fs::read(service_account.join("ca.crt")) {
             for certificate in Certificate::from_pem_bundle(&authority)? {
                 http = http.add_root_certificate(certificate);

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::failure::Failure;
+use crate::redirect::firm_client;
 use crate::{Actuator, ActuatorError, Answers, Change};
 
 const KIND: &str = "webhook";
@@ -33,7 +34,7 @@ impl Webhook {
     /// # Errors
     /// When there is no TLS provider, or no root certificates can be found.
     pub fn new() -> Result<Self, reqwest::Error> {
-        Ok(Self { http: Client::builder().user_agent("guv").build()? })
+        Ok(Self { http: firm_client().build()? })
     }
 
     fn request(&self, method: Method, role: &RoleConfig) -> Result<RequestBuilder, Failure> {
@@ -60,9 +61,9 @@ impl Webhook {
         match response.status() {
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => Ok(None),
             status if status.is_success() => {
-                let told: Value =
-                    response.json().await.map_err(|error| Failure::away("the webhook", error))?;
-                workers(&told).map(Some).ok_or_else(|| {
+                let text = response.text().await.map_err(|error| Failure::away("the webhook", error))?;
+                let told = serde_json::from_str(&text).ok().and_then(|told: Value| workers(&told));
+                told.map(Some).ok_or_else(|| {
                     Failure::Fatal(
                         "the webhook answers neither a number of workers nor `{\"workers\": N}`".to_owned(),
                     )

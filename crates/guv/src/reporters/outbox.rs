@@ -3,11 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::record::with_causes;
+use crate::redirect::{self, firm_client};
 
 /// Requests that may wait; a further one is dropped.
 const BACKLOG: usize = 256;
@@ -37,7 +38,7 @@ impl Outbox {
     /// # Panics
     /// Outside of a tokio runtime.
     pub(super) fn new(name: &'static str) -> Result<Self, reqwest::Error> {
-        let client = Client::builder().timeout(TIMEOUT).user_agent("guv").build()?;
+        let client = firm_client().timeout(TIMEOUT).build()?;
         let (requests, queue) = mpsc::channel(BACKLOG);
         tokio::spawn(send(name, queue));
         Ok(Self { name, client, requests, full: AtomicBool::new(false) })
@@ -73,16 +74,15 @@ async fn send(name: &'static str, mut requests: mpsc::Receiver<Parcel>) {
     while let Some(Parcel { request, pauses }) = requests.recv().await {
         let mut pauses = pauses.iter();
         let outcome = loop {
-            let Some(attempt) = request.try_clone() else { break request.send().await.map(drop) };
-            let outcome = attempt.send().await.and_then(|response| response.error_for_status().map(drop));
+            let Some(attempt) = request.try_clone() else { break taken(request.send().await) };
+            let outcome = taken(attempt.send().await);
             match (&outcome, pauses.next()) {
-                (Err(error), Some(pause)) if is_passing(error) => sleep(*pause).await,
+                (Err(refusal), Some(pause)) if refusal.is_passing => sleep(*pause).await,
                 _ => break outcome,
             }
         };
         match outcome {
-            Err(error) if !failing => {
-                let error = with_causes(&error.without_url());
+            Err(Refusal { error, .. }) if !failing => {
                 tracing::warn!(reporter = name, error, "it could not be told");
                 failing = true;
             }
@@ -92,7 +92,52 @@ async fn send(name: &'static str, mut requests: mpsc::Receiver<Parcel>) {
     }
 }
 
-/// Whether it may go well the next time.
-fn is_passing(error: &reqwest::Error) -> bool {
-    error.status().is_none_or(|status| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS)
+/// Why it was not taken.
+struct Refusal {
+    error: String,
+    /// It may go well the next time.
+    is_passing: bool,
+}
+
+fn taken(answer: reqwest::Result<Response>) -> Result<(), Refusal> {
+    let outcome = answer.and_then(Response::error_for_status);
+    match outcome {
+        Err(error) => {
+            let is_passing = error
+                .status()
+                .is_none_or(|status| status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS);
+            Err(Refusal { error: with_causes(&error.without_url()), is_passing })
+        }
+        Ok(response) => match redirect::target(&response) {
+            Some(elsewhere) => {
+                let status = response.status();
+                let error = format!("{status}, which is not followed: {elsewhere}; correct the URL");
+                Err(Refusal { error, is_passing: false })
+            }
+            None => Ok(()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_elsewhere_has_not_been_taken() {
+        let answer = |status: u16| {
+            let answer =
+                axum::http::Response::builder().status(status).header("location", "/hook/?key=secret");
+            Ok(Response::from(answer.body("").unwrap()))
+        };
+        assert!(taken(answer(202)).is_ok());
+        let refusal = taken(answer(302)).unwrap_err();
+        assert!(!refusal.is_passing);
+        assert!(
+            refusal.error.contains("302 Found") && refusal.error.contains("/hook/;"),
+            "{}",
+            refusal.error
+        );
+        assert!(taken(answer(503)).unwrap_err().is_passing);
+    }
 }

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use guv::actuators::{Command, Webhook};
-use guv::{Actuator, RoleConfig};
+use guv::{Actuator, ActuatorError, RoleConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use wiremock::matchers::{header, method};
+use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::conformance::{Bed, Trouble, conforms, refuses};
-use super::{count, role};
+use super::{apply, count, role};
 
 /// Somebody's own server: it keeps a number.
 #[derive(Clone, Default)]
@@ -97,6 +97,31 @@ async fn a_webhook_refuses_by_status() {
         refuses(&bed, trouble).await;
         assert_eq!(count(&bed.webhook, &bed.role()).await.unwrap(), None, "it tells nothing");
     }
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_elsewhere_is_not_followed() {
+    let bed = Hooked::start().await;
+    let moved = ResponseTemplate::new(302).insert_header("location", "/moved?key=hunter2");
+    bed.server.reset().await;
+    Mock::given(method("POST")).respond_with(moved).mount(&bed.server).await;
+    Mock::given(path("/moved")).respond_with(ResponseTemplate::new(200)).mount(&bed.server).await;
+    let error = apply(&bed.webhook, &bed.role(), 4).await.unwrap_err();
+    assert!(matches!(error, ActuatorError::Fatal { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("302 Found") && text.contains("/moved; correct its `url:`"), "{text}");
+    let requests = bed.server.received_requests().await.unwrap();
+    assert!(requests.iter().all(|request| request.url.path() != "/moved"), "nothing is sent on");
+}
+
+#[tokio::test]
+async fn a_webhook_that_answers_no_number_has_answered() {
+    let bed = Hooked::start().await;
+    bed.server.reset().await;
+    let page = ResponseTemplate::new(200).set_body_string("<html>welcome</html>");
+    Mock::given(method("GET")).respond_with(page).mount(&bed.server).await;
+    let text = count(&bed.webhook, &bed.role()).await.unwrap_err().to_string();
+    assert!(text.starts_with("the webhook answers neither a number of workers nor"), "{text}");
 }
 
 /// A script that keeps a number in a file.
