@@ -51,6 +51,13 @@ pub trait Actuator: Send + Sync {
     /// [`WorkerCount::drains`].
     async fn apply(&self, app: Option<&AppName>, changes: &[Change<'_>]) -> Answers<(), ActuatorError>;
 
+    /// Another configuration has been taken into force, with these roles for this actuator. Workers of others that guv
+    /// itself runs are ended here, as nobody is left to change them; those that a platform runs stay as they are. Never called
+    /// in a dry run.
+    async fn configured(&self, roles: &[&RoleConfig]) {
+        let _ = roles;
+    }
+
     /// What is left of the requests that the platform allows, as it said last; `None` where it has no such limit
     /// or has not been asked yet. With little left the governor counts less often and saves the rest for changes.
     fn quota(&self, app: Option<&AppName>) -> Option<Quota> {

@@ -85,6 +85,11 @@ impl Registry {
         &self.actuators[index].part
     }
 
+    /// The actuators, in the order of their indices.
+    pub(crate) fn actuators(&self) -> impl Iterator<Item = &Arc<dyn Actuator>> {
+        self.actuators.iter().map(|entry| &entry.part)
+    }
+
     /// Finds a source and an actuator for a role. In a dry run the actuator may be missing.
     pub(crate) fn assign(&self, role: &RoleConfig, dry_run: bool) -> Result<Assignment, Unserved> {
         let unserved = |kind, reasons| Unserved { role: role.role.clone(), kind, reasons };

@@ -145,7 +145,7 @@ impl Fleet {
             })
             .collect();
         for role in known.into_keys() {
-            tracing::warn!(%role, "it is not governed any more; the workers that it has are left as they are");
+            tracing::warn!(%role, "it is not governed any more; workers that a platform runs are left as they are");
         }
         self.index = self.members.iter().enumerate().map(|(i, m)| (m.config.role.clone(), i)).collect();
         self.partitions = partitions(&mut self.members);
@@ -154,6 +154,12 @@ impl Fleet {
         self.paused.clear();
         self.counted.clear();
         Ok(())
+    }
+
+    /// The roles that an actuator serves.
+    pub(super) fn served_by(&self, actuator: usize) -> Vec<&RoleConfig> {
+        let members = self.members.iter().filter(|member| member.assignment.actuator == Some(actuator));
+        members.map(|member| &*member.config).collect()
     }
 
     /// The index of a role.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use guv_model::{Role, Timestamp};
 use tokio::sync::{broadcast, watch};
@@ -9,11 +10,41 @@ use tokio::sync::{broadcast, watch};
 use super::Snapshot;
 use crate::{Outcome, Record};
 
+/// How an error begins that is only a pause, with a time that becomes less.
+const LEFT_ALONE: &str = "the platform wants to be left alone";
+
+/// The error of a role whose platform wants to be left alone for so long.
+pub(super) fn left_alone(left: Duration) -> String {
+    format!("{LEFT_ALONE} for {} s more", left.as_millis().div_ceil(1000))
+}
+
+/// The trouble of a role that has been logged.
+#[derive(Default)]
+struct Logged {
+    error: String,
+    /// Since then its platform wants to be left alone.
+    left_alone: bool,
+}
+
+impl Logged {
+    /// Remembers an error; `true` when it is new.
+    fn is_news(&mut self, error: &str) -> bool {
+        if error.starts_with(LEFT_ALONE) {
+            return !std::mem::replace(&mut self.left_alone, true);
+        }
+        if self.error == error {
+            return false;
+        }
+        *self = Self { error: error.to_owned(), left_alone: false };
+        true
+    }
+}
+
 pub(super) struct Journal {
     records: broadcast::Sender<Arc<Record>>,
     snapshots: watch::Sender<Arc<Snapshot>>,
-    /// The error of each role that has been logged, so that one that lasts is logged once.
-    logged: HashMap<Role, String>,
+    /// What has been logged of each role, so that what lasts is logged once.
+    logged: HashMap<Role, Logged>,
     /// The index in the configuration of each record of the snapshot, in order.
     present: Vec<usize>,
     /// Roles whose queue has never been there, said once.
@@ -38,8 +69,7 @@ impl Journal {
                 }
             }
             Some(error) => {
-                let before = self.logged.insert(record.role.clone(), error.to_owned());
-                if before.as_deref() != Some(error) {
+                if self.logged.entry(record.role.clone()).or_default().is_news(error) {
                     tracing::warn!(role, error, "the number of workers is left as it is");
                 }
             }
@@ -98,5 +128,20 @@ impl Journal {
     /// Tells that the governor has ended as it should.
     pub(super) fn end(&mut self) {
         self.snapshots.send_modify(|snapshot| Arc::make_mut(snapshot).ended = true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_said_once_though_its_end_comes_nearer() {
+        let mut logged = Logged::default();
+        let pause = |seconds| left_alone(Duration::from_secs(seconds));
+        let errors =
+            ["429".to_owned(), pause(60), pause(59), "429".to_owned(), pause(60), "503".to_owned(), pause(3)];
+        let news = errors.map(|error| logged.is_news(&error));
+        assert_eq!(news, [true, true, false, false, false, true, true]);
     }
 }

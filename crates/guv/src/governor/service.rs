@@ -14,13 +14,13 @@ use futures_util::stream::FuturesUnordered;
 use guv_model::{Config, Manual, Occasion, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch as latest};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::clock::Clock;
 use super::fleet::{Counted, Fleet, Group, Member};
 use super::job::{Count, Counts, Job, Seen, Step, Waiting, Wanted, apply, look, record};
-use super::journal::Journal;
+use super::journal::{Journal, left_alone};
 use super::settle::{ATTEMPTS, Settled, settle};
 use super::{Error, Options, watch};
 use crate::record::with_causes;
@@ -158,8 +158,21 @@ impl Service {
                     self.journal.reorder(|role| self.fleet.index(role));
                     *ticks = self::ticks(self.fleet.poll_interval);
                     self.watches = watch::watch(&self.fleet, &self.registry, &self.wake);
+                    if !self.options.dry_run {
+                        self.tell_actuators().await;
+                    }
                 }
                 true
+            }
+        }
+    }
+
+    /// Tells every actuator which roles it has now.
+    async fn tell_actuators(&mut self) {
+        for (index, actuator) in self.registry.actuators().enumerate() {
+            let roles = self.fleet.served_by(index);
+            if timeout(self.options.patience, actuator.configured(&roles)).await.is_err() {
+                tracing::warn!("workers of roles that are not governed any more could not be ended in time");
             }
         }
     }
@@ -310,8 +323,7 @@ impl Service {
                 return job.members.iter().map(|index| (*index, Ok(Counted::Remembered))).collect();
             }
             (Counts::Paused(left), _) => {
-                let left = left.as_millis().div_ceil(1000);
-                let error = format!("the platform wants to be left alone for {left} s more");
+                let error = left_alone(left);
                 return job.members.iter().map(|index| (*index, Err(error.clone()))).collect();
             }
             (Counts::Nobody | Counts::Made(..), _) => return HashMap::new(),

@@ -76,6 +76,8 @@ struct PlatformState {
     /// Each batch: the app, and `worker=target` sorted.
     batches: Vec<String>,
     counts: u32,
+    /// The workers of each configuration after the first.
+    configured: Vec<String>,
     uncountable: Option<Box<dyn Fn() -> ActuatorError + Send>>,
     /// It never tells how many there are.
     untold: bool,
@@ -108,6 +110,11 @@ impl Platform {
 
     pub(crate) fn counts(&self) -> u32 {
         self.lock().counts
+    }
+
+    /// The workers of each configuration that was taken after the first.
+    pub(crate) fn configured(&self) -> Vec<String> {
+        self.lock().configured.clone()
     }
 
     /// It never tells how many workers there are.
@@ -173,6 +180,11 @@ impl Actuator for Platform {
             std::future::pending::<()>().await;
         }
         answers
+    }
+
+    async fn configured(&self, roles: &[&RoleConfig]) {
+        let workers: Vec<_> = roles.iter().map(|role| role.worker.as_str()).collect();
+        self.lock().configured.push(workers.join(" "));
     }
 }
 

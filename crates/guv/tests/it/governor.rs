@@ -172,6 +172,10 @@ async fn a_reload_takes_effect_at_once_and_a_bad_one_changes_nothing() {
     assert_eq!(before.elapsed(), Duration::ZERO);
     governed.cycle(4).await;
     assert_eq!(before.elapsed(), Duration::from_secs(1));
+
+    governed.handle.reload(config("b: {max: 7}")).await.unwrap();
+    assert_eq!(governed.platform.configured(), ["a b", "b"], "the actuator knows whom it serves");
+    assert_eq!(governed.platform.workers("a"), 6, "a platform's workers stay");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 //!
 //! What to run is the role's `command`, else the line of a Procfile with the worker's name. Each process leads a process
 //! group, which is ended as a whole: SIGTERM, the role's grace, SIGKILL. One that ends by itself is started again, at once
-//! if it had lived a while, else with growing pauses. However guv ends, also by SIGKILL, no process outlives it: a guard
+//! if it had lived a while, else with growing pauses. Those of roles that are not governed any more end. However guv ends, also by SIGKILL, no process outlives it: a guard
 //! ends those that are left.
 //!
 //! [`Processes`] is the handle of a task, `service`, that owns them; which process is in which state is
@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use guv_model::{AppName, RoleConfig, WorkerCount, WorkerName};
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +31,11 @@ use crate::{Actuator, ActuatorError, Answers, Change};
 use service::{Command, Service, Wish};
 
 const KIND: &str = "processes";
+
+/// The most processes of one kind that are started.
+const MOST: u32 = 1000;
+/// Open files that are left for all else when processes are started: each takes two of ours, for what it writes.
+const OTHER_FILES: u64 = 128;
 
 /// Commands that may wait; the sender of a further one waits.
 const COMMAND_BACKLOG: usize = 16;
@@ -84,6 +90,13 @@ impl Processes {
     }
 }
 
+/// The most processes of one kind that there can be here.
+fn most() -> u32 {
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let processes = files.saturating_sub(OTHER_FILES).max(2) / 2;
+    u32::try_from(processes).map_or(MOST, |processes| processes.min(MOST))
+}
+
 #[async_trait]
 impl Actuator for Processes {
     fn accepts(&self, role: &RoleConfig) -> Result<(), String> {
@@ -123,6 +136,12 @@ impl Actuator for Processes {
         for change in changes {
             let role = change.role;
             let answer = match self.command(role) {
+                Some(_) if change.target > most() => Err(ActuatorError::Limit {
+                    limit: most(),
+                    what: format!(
+                        "guv starts no more than {MOST} processes of one kind, and each takes two of its open files (`ulimit -n`)"
+                    ),
+                }),
                 Some(command) => {
                     let wish = Wish {
                         worker: role.worker.clone(),
@@ -138,5 +157,11 @@ impl Actuator for Processes {
             answers.insert(role.role.clone(), answer);
         }
         answers
+    }
+
+    async fn configured(&self, roles: &[&RoleConfig]) {
+        let workers = roles.iter().map(|role| role.worker.clone()).collect();
+        // If it has ended, so have the processes.
+        let _ = self.ask(|reply| Command::Keep { workers, reply }).await;
     }
 }

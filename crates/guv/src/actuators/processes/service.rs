@@ -1,6 +1,6 @@
 //! The task that owns the processes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,19 @@ use super::spawn::{Recipe, Started, spawn};
 
 /// What the handle can ask for.
 pub(super) enum Command {
-    Count { workers: Vec<WorkerName>, reply: oneshot::Sender<Vec<WorkerCount>> },
-    Set { wish: Wish, reply: oneshot::Sender<()> },
+    Count {
+        workers: Vec<WorkerName>,
+        reply: oneshot::Sender<Vec<WorkerCount>>,
+    },
+    Set {
+        wish: Wish,
+        reply: oneshot::Sender<()>,
+    },
+    /// Ends those of all other kinds.
+    Keep {
+        workers: HashSet<WorkerName>,
+        reply: oneshot::Sender<()>,
+    },
 }
 
 /// So many processes of a kind.
@@ -88,8 +99,10 @@ impl Service {
         let mut ending = false;
         while !(ending && self.units.values().all(|unit| unit.slots.is_empty())) {
             let wake = self.units.values().filter_map(|unit| unit.slots.wake()).min();
-            // Every branch is cancel-safe: what is not taken now is there the next time.
+            // Every branch is cancel-safe: what is not taken now is there the next time. Whoever asks comes before what
+            // there is to do.
             tokio::select! {
+                biased;
                 () = cancel.cancelled(), if !ending => {
                     ending = true;
                     for unit in self.units.values_mut() {
@@ -102,6 +115,8 @@ impl Service {
                 () = sleep_until(wake) => {}
             }
             self.act().await;
+            // With much to do it would never wait: others have their turn.
+            tokio::task::yield_now().await;
         }
         if let Some(guard) = self.guard
             && let Err(error) = guard.stop().await
@@ -125,6 +140,20 @@ impl Service {
                 let unit = unit.or_insert_with(|| Unit { wish: wish.clone(), slots: Slots::default() });
                 unit.slots.want(wish.number, wish.grace);
                 unit.wish = wish;
+                let _ = reply.send(());
+            }
+            Command::Keep { workers, reply } => {
+                for (worker, unit) in self.units.iter_mut().filter(|(worker, _)| !workers.contains(worker)) {
+                    let left = unit.slots.count().current;
+                    if left > 0 {
+                        tracing::info!(
+                            worker = worker.as_str(),
+                            left,
+                            "nobody governs it any more; its processes end"
+                        );
+                    }
+                    unit.slots.want(0, unit.wish.grace);
+                }
                 let _ = reply.send(());
             }
         }
@@ -208,8 +237,15 @@ async fn guarded(guard: &mut Option<Guard>, recipe: &Recipe<'_>) -> io::Result<S
         Some(guard) => guard,
         None => Guard::start()?,
     };
+    let started = match spawn(recipe) {
+        Ok(started) => started,
+        Err(error) => {
+            // The guard would end the others.
+            *guard = Some(own);
+            return Err(error);
+        }
+    };
     // Dropped before its gate is opened, it ends; a guard that is gone is replaced the next time.
-    let started = spawn(recipe)?;
     own.add(started.id).await?;
     *guard = Some(own);
     Ok(started)

@@ -11,6 +11,9 @@ const STABLE: Duration = Duration::from_secs(5);
 /// The pause after the first of several failures in a row, doubled with each further one, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
+/// Processes of one kind that are started at a time: what is wanted may change before the next ones.
+pub(super) const AT_ONCE: usize = 16;
+
 /// The number of a process among those of its kind, from 1; reused when free.
 pub(super) type Number = u32;
 
@@ -56,15 +59,18 @@ impl Slots {
         self.grace = grace;
     }
 
-    /// What is to be done now to come closer to what is wanted. What it says is taken as done.
+    /// What is to be done now to come closer to what is wanted. What it says is taken as done. It starts [`AT_ONCE`]; the
+    /// next ones come when it is asked again, which [`Slots::wake`] tells.
     pub(super) fn plan(&mut self, now: Instant) -> Vec<Step> {
         let mut excess = self.staying().saturating_sub(self.wanted);
-        for _ in self.staying()..self.wanted {
-            let free = (1..).find(|number| !self.slots.contains_key(number));
-            let free = free.expect("there are more numbers than slots");
-            self.slots.insert(free, Slot { phase: Phase::Waiting { at: now }, failures: 0 });
+        let missing = self.wanted.saturating_sub(self.staying());
+        let slots = &self.slots;
+        let free = (1..).filter(|number| !slots.contains_key(number)).take(missing as usize);
+        for number in free.collect::<Vec<_>>() {
+            self.slots.insert(number, Slot { phase: Phase::Waiting { at: now }, failures: 0 });
         }
         let mut steps = Vec::new();
+        let mut spawns = AT_ONCE;
         // The newest go first, and those that do not run before all others: they cost nothing.
         let mut numbers: Vec<_> = self.slots.keys().rev().copied().collect();
         numbers.sort_by_key(|number| !matches!(self.slots[number].phase, Phase::Waiting { .. }));
@@ -80,7 +86,8 @@ impl Slots {
                     steps.push(Step::Terminate(number));
                     excess -= 1;
                 }
-                Phase::Waiting { at } if at <= now => {
+                Phase::Waiting { at } if at <= now && spawns > 0 => {
+                    spawns -= 1;
                     slot.phase = Phase::Running { since: now };
                     steps.push(Step::Spawn(number));
                 }
@@ -216,6 +223,18 @@ mod tests {
         assert_eq!(slots.plan(now), [Step::Terminate(2)]);
         slots.exited(2, now);
         assert!(slots.is_empty());
+    }
+
+    #[test]
+    fn many_are_started_bit_by_bit_and_those_that_wait_are_given_up() {
+        let now = Instant::now();
+        let (mut slots, steps) = wanting(100_000, now);
+        assert_eq!(steps.len(), AT_ONCE);
+        assert_eq!((slots.count().current, slots.wake()), (100_000, Some(now)));
+        assert_eq!(slots.plan(now).len(), AT_ONCE);
+        slots.want(0, GRACE);
+        assert_eq!(slots.plan(now).len(), 2 * AT_ONCE, "those that run are told to end");
+        assert_eq!(slots.count().booting, Some(0));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use guv::actuators::Processes;
 use guv::actuators::processes::{Ended, Options, Procfile};
-use guv::{Actuator, RoleConfig};
+use guv::{Actuator, ActuatorError, RoleConfig};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -131,6 +131,41 @@ async fn one_that_dies_comes_back_and_one_that_cannot_live_is_not_hammered() {
         .await;
     let wanted = count(&workers.processes, &brief).await.unwrap().map(|count| count.current);
     assert_eq!(wanted, Some(1), "it is wanted still");
+}
+
+#[tokio::test]
+async fn nobody_starts_as_many_as_somebody_may_ask_for_and_who_asks_again_is_heard() {
+    let workers = Workers::start();
+    let slow =
+        role("r: {worker: slow, actuator: {kind: processes, command: 'echo x >> starts; exec sleep 600'}}");
+    let error = apply(&workers.processes, &slow, 99_999).await.unwrap_err();
+    let ActuatorError::Limit { limit, .. } = error else { panic!("{error:?}") };
+    assert!((1..=1000).contains(&limit), "{limit}");
+    let most = limit.min(400);
+    apply(&workers.processes, &slow, most).await.unwrap();
+    apply(&workers.processes, &slow, 0).await.unwrap();
+    let ended = async {
+        while count(&workers.processes, &slow).await.unwrap().expect("it counts").draining != Some(0) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.expect("they end");
+    let starts = std::fs::read_to_string(workers.folder.path().join("starts")).unwrap_or_default();
+    assert!(starts.lines().count() < most as usize, "all have started before anybody was heard");
+}
+
+#[tokio::test]
+async fn those_of_roles_that_are_gone_end() {
+    let workers = Workers::start();
+    let (polite, other) =
+        (role("polite: {}"), role("r: {actuator: {kind: processes, command: 'exec sleep 600'}}"));
+    apply(&workers.processes, &polite, 2).await.unwrap();
+    apply(&workers.processes, &other, 1).await.unwrap();
+    wait_until("they run", || workers.alive().len() == 2).await;
+    workers.processes.configured(&[&polite]).await;
+    assert_eq!(count(&workers.processes, &other).await.unwrap().map(|count| count.current), Some(0));
+    workers.processes.configured(&[&other]).await;
+    wait_until("they have ended", || workers.alive().is_empty()).await;
 }
 
 #[tokio::test]
