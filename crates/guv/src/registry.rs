@@ -90,6 +90,25 @@ impl Registry {
         self.actuators.iter().map(|entry| &entry.part)
     }
 
+    /// Finds a source and an actuator for every role.
+    ///
+    /// # Errors
+    /// All roles that cannot be served.
+    pub(crate) fn assign_all(
+        &self,
+        roles: &[RoleConfig],
+        dry_run: bool,
+    ) -> Result<Vec<Assignment>, Vec<Unserved>> {
+        let (assignments, unserved): (Vec<_>, Vec<_>) =
+            roles.iter().map(|role| self.assign(role, dry_run)).partition(Result::is_ok);
+        let unserved: Vec<_> = unserved.into_iter().filter_map(Result::err).collect();
+        if unserved.is_empty() {
+            Ok(assignments.into_iter().filter_map(Result::ok).collect())
+        } else {
+            Err(unserved)
+        }
+    }
+
     /// Finds a source and an actuator for a role. In a dry run the actuator may be missing.
     pub(crate) fn assign(&self, role: &RoleConfig, dry_run: bool) -> Result<Assignment, Unserved> {
         let unserved = |kind, reasons| Unserved { role: role.role.clone(), kind, reasons };

@@ -233,6 +233,12 @@ impl Config {
     }
 }
 
+/// Where a role is written, if the text can be read.
+pub fn place_of(text: &str, role: &Role) -> Option<Place> {
+    let tree::Value::Mapping(blocks) = tree::parse(text).ok()?.value else { return None };
+    blocks.into_iter().find(|(key, _)| key.text == role.as_str()).map(|(key, _)| key.place)
+}
+
 impl Checked {
     /// Everything found, in the order of the file.
     pub fn diagnostics(&self) -> &[Diagnostic] {

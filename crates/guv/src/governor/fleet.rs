@@ -120,14 +120,8 @@ impl Fleet {
     pub(super) fn reconfigure(&mut self, config: Config, registry: &Registry) -> Result<(), Error> {
         // Who looks once has no past to go by.
         let window = if self.oneshot { 0 } else { config.window() };
-        let (assignments, unserved): (Vec<_>, Vec<_>) =
-            config.roles.iter().map(|role| registry.assign(role, self.dry_run)).partition(Result::is_ok);
-        let unserved: Vec<_> = unserved.into_iter().filter_map(Result::err).collect();
-        if !unserved.is_empty() {
-            return Err(Error::Unserved(unserved));
-        }
+        let assignments = registry.assign_all(&config.roles, self.dry_run).map_err(Error::Unserved)?;
         let mut known: HashMap<_, _> = self.members.drain(..).map(|m| (m.config.role.clone(), m)).collect();
-        let assignments = assignments.into_iter().filter_map(Result::ok);
         self.members = config
             .roles
             .into_iter()

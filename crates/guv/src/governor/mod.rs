@@ -113,9 +113,10 @@ impl Governor {
         let wake = Wake::default();
         let journal = Journal::new(records.clone(), snapshots);
         let clock = Clock::start();
-        let service = Service::new(fleet, registry, options, clock, wake.clone(), journal, configs);
+        let service = Service::new(fleet, registry.clone(), options, clock, wake.clone(), journal, configs);
         tokio::spawn(service.run(poll_interval, command_receiver, cancel));
-        Ok(Handle { commands, clock, wake, records, snapshots: snapshot_receiver, configs: config_receiver })
+        let (snapshots, configs) = (snapshot_receiver, config_receiver);
+        Ok(Handle { commands, clock, wake, records, snapshots, configs, registry })
     }
 }
 
@@ -128,6 +129,7 @@ pub struct Handle {
     records: broadcast::Sender<Arc<Record>>,
     snapshots: latest::Receiver<Arc<Snapshot>>,
     configs: latest::Receiver<Arc<Config>>,
+    registry: Registry,
 }
 
 impl Handle {
@@ -155,6 +157,15 @@ impl Handle {
     /// The latest records whenever they change; only the newest is kept.
     pub fn snapshots(&self) -> latest::Receiver<Arc<Snapshot>> {
         self.snapshots.clone()
+    }
+
+    /// Whether a configuration could be taken into force.
+    ///
+    /// # Errors
+    /// [`Error::Unserved`] when a role cannot be served.
+    pub fn check(&self, config: &Config) -> Result<(), Error> {
+        let dry_run = self.snapshots.borrow().dry_run;
+        self.registry.assign_all(&config.roles, dry_run).map(drop).map_err(Error::Unserved)
     }
 
     /// Takes another configuration into force and begins a cycle. Roles that stay keep what is remembered.

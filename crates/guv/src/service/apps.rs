@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use guv_model::{AppName, Environment, Role, Secret, Timestamp};
+use guv_model::{AppName, Diagnostic, Environment, Role, Secret, Severity, Timestamp};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -78,10 +78,36 @@ pub(super) enum Refused {
         "the role `{role}` is of the app `{asked}`, and the key that is kept is for `{app}`; set its `apikey:`"
     )]
     Foreign { role: Role, asked: AppName, app: String },
+    /// It would run something on the machine of a guv that has its configuration from a file.
+    #[error("the role `{0}` would run something here that is not in the file; that is written there by hand")]
+    Runs(Role),
     #[error("there is no application `{0}` any more")]
     Gone(String),
     #[error("the store failed")]
     Store(#[from] super::store::Error),
+}
+
+impl Refused {
+    /// What is to be said about the text, where it is the reason.
+    pub(super) fn diagnostics(self, text: &str) -> Result<Vec<Diagnostic>, Self> {
+        let at = |role: &Role, message: String, help: &str| Diagnostic {
+            severity: Severity::Error,
+            message,
+            label: "this role".to_owned(),
+            help: help.to_owned(),
+            place: guv_model::place_of(text, role).unwrap_or_default(),
+        };
+        Ok(match &self {
+            Self::Config(error) => error.diagnostics.clone(),
+            Self::Governor(crate::governor::Error::Unserved(unserved)) => {
+                let help = "name another one, or complete what it asks for";
+                unserved.iter().map(|unserved| at(&unserved.role, unserved.to_string(), help)).collect()
+            }
+            Self::Foreign { role, .. } => vec![at(role, self.to_string(), "or leave the role's `app:` out")],
+            Self::Runs(role) => vec![at(role, self.to_string(), "write it into the file by hand")],
+            _ => return Err(self),
+        })
+    }
 }
 
 impl Fleet {
@@ -106,16 +132,25 @@ impl Fleet {
     }
 
     /// The same, if it uses the platform's key only for the app that the key was given for.
-    fn usable(&self, app: &App, text: &str) -> Result<Config, Refused> {
-        let config = self.read(app, text).map_err(Refused::Config)?.config;
+    fn usable(&self, app: &App, text: &str) -> Result<Loaded, Refused> {
+        let loaded = self.read(app, text).map_err(Refused::Config)?;
         let is_kept = |key: &Secret| app.platform_token.as_deref() == Some(key.reveal());
-        for role in config.roles.iter().filter(|role| role.api_key.as_ref().is_some_and(is_kept)) {
+        for role in loaded.config.roles.iter().filter(|role| role.api_key.as_ref().is_some_and(is_kept)) {
             if let Some(asked) = role.app.as_ref().filter(|asked| asked.as_str() != app.platform_app) {
                 let (role, asked) = (role.role.clone(), asked.clone());
                 return Err(Refused::Foreign { role, asked, app: app.platform_app.clone() });
             }
         }
-        Ok(config)
+        Ok(loaded)
+    }
+
+    /// Reads a configuration, if it could be taken into force.
+    pub(super) fn check(&self, app: &App, text: &str) -> Result<Loaded, Refused> {
+        let loaded = self.usable(app, text)?;
+        let registry = (self.registry)().map_err(Refused::Registry)?;
+        let served = registry.assign_all(&loaded.config.roles, false);
+        served.map_err(|unserved| Refused::Governor(crate::governor::Error::Unserved(unserved)))?;
+        Ok(loaded)
     }
 
     /// The application as it is kept.
@@ -129,7 +164,7 @@ impl Fleet {
     pub(super) async fn take(&self, apps: &Apps, id: &str, who: &str, text: &str) -> Result<i64, Refused> {
         let _one_at_a_time = self.changes.lock().await;
         let app = self.app(id)?;
-        let config = self.usable(&app, text)?;
+        let config = self.usable(&app, text)?.config;
         let version = self.store.add_version(id, who, now(), text)?;
         if let Err(refused) = self.govern(apps, &app, config).await {
             self.store.remove_version(id, version)?;
@@ -145,7 +180,7 @@ impl Fleet {
         // What is kept counts: a token that was left out may be there already.
         let app = self.app(&app.id)?;
         let Some((version, text)) = self.store.text(&app.id, None)? else { return Ok(None) };
-        let config = self.usable(&app, &text)?;
+        let config = self.usable(&app, &text)?.config;
         self.govern(apps, &app, config).await?;
         Ok(Some(version))
     }
@@ -182,7 +217,7 @@ impl Fleet {
         for app in self.store.apps()? {
             let Some((_, text)) = self.store.text(&app.id, None)? else { continue };
             let outcome = match self.usable(&app, &text) {
-                Ok(config) => self.govern(apps, &app, config).await,
+                Ok(loaded) => self.govern(apps, &app, loaded.config).await,
                 Err(refused) => Err(refused),
             };
             if let Err(refused) = outcome {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
-use guv_model::{Config, Part, RoleConfig};
+use guv_model::{Config, Diagnostic, Part, RoleConfig};
 
 use super::apps::{Apps, Fleet, Governed, Refused, now};
 use super::error::Refusal;
@@ -39,6 +39,18 @@ impl Desk {
         }
     }
 
+    /// What is to be said about a text, without taking it into force; `Err` where it could not be.
+    pub(super) fn check(&self, text: &str) -> Result<Result<Vec<Diagnostic>, Vec<Diagnostic>>, Refusal> {
+        let checked = match self {
+            Self::Kept(fleet, app) => fleet.check(app, text),
+            Self::File(file, governed) => check_file(file, governed, text),
+        };
+        match checked {
+            Ok(loaded) => Ok(Ok(loaded.remarks)),
+            Err(refused) => Ok(Err(refused.diagnostics(text)?)),
+        }
+    }
+
     /// Takes a text into force, and keeps it as the newest version.
     pub(super) async fn take(&self, apps: &Apps, who: &str, text: &str) -> Result<i64, Refusal> {
         match self {
@@ -47,15 +59,7 @@ impl Desk {
                 let config = (file.read)(text).map_err(Refused::Config)?.config;
                 let _one_at_a_time = file.changes.lock().await;
                 let before = governed.handle.config();
-                if let Some(role) =
-                    config.roles.iter().find(|role| commands(role).any(|new| !names(&before, new)))
-                {
-                    let what = format!(
-                        "the role `{}` would run something here that is not in the file; that is written there by hand",
-                        role.role
-                    );
-                    return Err(Refusal::new(StatusCode::FORBIDDEN, what));
-                }
+                runs_nothing_new(&before, &config)?;
                 governed.handle.reload(config).await.map_err(Refused::Governor)?;
                 match file.write(text, who, now()) {
                     Ok(version) => Ok(version),
@@ -84,6 +88,21 @@ impl Desk {
             Self::File(file, _) => file.version(number)?,
         };
         found.ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, format!("there is no version {number}")))
+    }
+}
+
+fn check_file(file: &FileConfig, governed: &Governed, text: &str) -> Result<Loaded, Refused> {
+    let loaded = (file.read)(text).map_err(Refused::Config)?;
+    runs_nothing_new(&governed.handle.config(), &loaded.config)?;
+    governed.handle.check(&loaded.config).map_err(Refused::Governor)?;
+    Ok(loaded)
+}
+
+/// Whether whatever a configuration would run on this machine is in the one before.
+fn runs_nothing_new(before: &Config, config: &Config) -> Result<(), Refused> {
+    match config.roles.iter().find(|role| commands(role).any(|new| !names(before, new))) {
+        Some(role) => Err(Refused::Runs(role.role.clone())),
+        None => Ok(()),
     }
 }
 

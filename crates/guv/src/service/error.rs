@@ -87,6 +87,7 @@ impl From<Refused> for Refusal {
             refused @ Refused::Foreign { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, refused.to_string())
             }
+            refused @ Refused::Runs(_) => Self::new(StatusCode::FORBIDDEN, refused.to_string()),
             Refused::Gone(id) => Self::no_app(&id),
             Refused::Governor(error) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
             refused => Self::internal(&refused),

@@ -11,6 +11,7 @@
 mod access;
 mod answers;
 mod apps;
+mod body;
 mod desk;
 mod error;
 mod file;

@@ -360,6 +360,38 @@ async fn what_is_wrong_with_a_configuration_is_told_with_its_place_and_changes_n
 }
 
 #[tokio::test]
+async fn what_cannot_be_served_is_told_before_it_is_refused() {
+    let scene = Scene::set().await;
+    let token = scene.add("shop").await;
+    let text = format!("{CONFIG}mails: {{source: {{kind: command, command: 'echo 1'}}}}\n");
+    let (status, verdict) = scene.post(&token, "/v1/apps/shop/check", json!({ "config": text })).await;
+    assert_eq!((status, &verdict["is_usable"]), (StatusCode::OK, &json!(false)), "{verdict}");
+    let said = &verdict["diagnostics"][0];
+    assert_eq!((&said["line"], &said["column"]), (&json!(3), &json!(1)), "{verdict}");
+    let (status, refused) = scene.post(&token, "/config/shop", json!({ "config": text })).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(said["message"], refused["message"]);
+    assert!(said["message"].as_str().unwrap().contains("`command` is not to be had here"), "{verdict}");
+}
+
+#[tokio::test]
+async fn every_refusal_has_a_message_and_nobody_unknown_has_a_body_read() {
+    let scene = Scene::set().await;
+    let token = scene.add("shop").await;
+    let wrong = Some(json!({"configuration": CONFIG}));
+    let (status, answer) = scene.ask(&token, Method::POST, "/config/shop", wrong.clone()).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(answer["message"].as_str().unwrap().contains("config"), "{answer}");
+    let (status, answer) = scene.get(&token, "/v1/apps/shop/versions/first").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(answer["message"].is_string(), "{answer}");
+    let (status, answer) = scene.ask(&token, Method::PATCH, "/config/shop", None).await;
+    assert_eq!((status, &answer["message"]), (StatusCode::METHOD_NOT_ALLOWED, &json!("method not allowed")));
+    let (status, answer) = scene.ask("nobody", Method::POST, "/config/shop", wrong).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{answer}");
+}
+
+#[tokio::test]
 async fn a_configuration_is_previewed_on_what_was_recorded() {
     let scene = Scene::set().await;
     let token = scene.add("shop").await;

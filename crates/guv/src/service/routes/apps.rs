@@ -8,6 +8,7 @@ use super::Answer;
 use crate::service::access::{Access, Api, May};
 use crate::service::answers::{AddedApp, AppInfo, AppList, Condition, NewApp, Platform, Removed, RoleNow};
 use crate::service::apps::Governed;
+use crate::service::body::Body;
 use crate::service::error::Refusal;
 use crate::service::store::App;
 
@@ -54,7 +55,7 @@ fn info(id: &str, kept: Option<&App>, governed: Option<&Governed>) -> AppInfo {
 pub(super) async fn put(
     State(api): State<Api>,
     headers: HeaderMap,
-    Json(body): Json<NewApp>,
+    Body(body): Body<NewApp>,
 ) -> Result<(StatusCode, Json<AddedApp>), Refusal> {
     let identity = api.admin(&headers)?;
     let fleet = api.fleet()?;
@@ -86,7 +87,7 @@ pub(super) async fn set_platform(
     State(api): State<Api>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    Json(body): Json<Platform>,
+    Body(body): Body<Platform>,
 ) -> Answer<AppInfo> {
     let identity = api.writer(&headers, &id)?;
     let kept = api.kept(&id)?;

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use super::Answer;
 use crate::service::access::Api;
 use crate::service::answers::{ConfigText, NewConfig, Verdict, Versions};
+use crate::service::body::Body;
 
 /// As the heroku-guvscale plug-in asks for it.
 pub(super) async fn read(
@@ -24,7 +25,7 @@ pub(super) async fn take(
     State(api): State<Api>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    Json(body): Json<NewConfig>,
+    Body(body): Body<NewConfig>,
 ) -> Answer<ConfigText> {
     let (desk, identity) = api.desk(&headers, &id)?;
     let version = desk.take(&api.apps, &identity.name, &body.config).await?;
@@ -35,12 +36,12 @@ pub(super) async fn check(
     State(api): State<Api>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    Json(body): Json<NewConfig>,
+    Body(body): Body<NewConfig>,
 ) -> Answer<Verdict> {
     let (desk, _) = api.desk(&headers, &id)?;
-    let (is_usable, diagnostics) = match desk.read(&body.config) {
-        Ok(loaded) => (true, loaded.remarks),
-        Err(error) => (false, error.diagnostics),
+    let (is_usable, diagnostics) = match desk.check(&body.config)? {
+        Ok(remarks) => (true, remarks),
+        Err(diagnostics) => (false, diagnostics),
     };
     Ok(Json(Verdict { is_usable, diagnostics: diagnostics.iter().map(Into::into).collect() }))
 }

@@ -8,12 +8,14 @@ mod tokens;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
+use axum::middleware::map_response;
 use axum::response::IntoResponse;
 use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 
 use super::access::{Access, Api, May};
 use super::answers::Me;
+use super::body::in_json;
 use super::error::Refusal;
 use super::{metrics, openapi};
 
@@ -49,6 +51,7 @@ pub(super) fn api(api: Api) -> Router {
         .route("/v1/apps/{id}/roles/{role}/pause", put(roles::pause).delete(roles::resume))
         .route("/v1/apps/{id}/roles/{role}/notify", post(roles::notify_of))
         .route("/v1/roles/{role}/notify", post(roles::notify))
+        .layer(map_response(in_json))
         .with_state(api)
 }
 

@@ -14,6 +14,7 @@ use crate::history::{self, Chart, History, Reader};
 use crate::service::access::Api;
 use crate::service::answers::{Charts, NewPreview, Operations, Preview};
 use crate::service::apps::{Governed, Refused, moment};
+use crate::service::body::Body;
 use crate::service::error::Refusal;
 
 /// The most decisions in one answer.
@@ -142,7 +143,7 @@ pub(super) async fn preview(
     State(api): State<Api>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    Json(body): Json<NewPreview>,
+    Body(body): Body<NewPreview>,
 ) -> Answer<Preview> {
     let (desk, _) = api.desk(&headers, &id)?;
     let governed = api.apps.get(&id).ok_or_else(|| Refusal::no_app(&id))?;

@@ -13,6 +13,7 @@ use super::Answer;
 use super::past::read;
 use crate::service::access::Api;
 use crate::service::answers::{Explained, NewManual, NewPause, RoleNow, Scaling, Set};
+use crate::service::body::Body;
 use crate::service::error::Refusal;
 
 pub(super) async fn snapshot(
@@ -84,7 +85,7 @@ pub(super) async fn set_manual(
     State(api): State<Api>,
     Path((id, role)): Path<(String, String)>,
     headers: HeaderMap,
-    Json(body): Json<NewManual>,
+    Body(body): Body<NewManual>,
 ) -> Answer<Set> {
     let governed = api.controlled(&headers, &id)?;
     let until = governed.handle.now() + Duration::from_secs(body.seconds.into());
@@ -106,7 +107,7 @@ pub(super) async fn pause(
     State(api): State<Api>,
     Path((id, role)): Path<(String, String)>,
     headers: HeaderMap,
-    Json(body): Json<NewPause>,
+    Body(body): Body<NewPause>,
 ) -> Answer<Set> {
     let governed = api.controlled(&headers, &id)?;
     let until = governed.handle.now() + Duration::from_secs(body.seconds.into());

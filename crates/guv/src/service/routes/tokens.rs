@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, StatusCode};
 use super::Answer;
 use crate::service::access::{Api, May, bearer};
 use crate::service::answers::{AddedToken, NewToken, Removed, TokenList};
+use crate::service::body::Body;
 use crate::service::error::Refusal;
 use crate::service::secrets::TokenHash;
 
@@ -40,7 +41,7 @@ pub(super) async fn add(
     State(api): State<Api>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    Json(body): Json<NewToken>,
+    Body(body): Body<NewToken>,
 ) -> Added {
     api.writer(&headers, &id)?;
     api.kept(&id)?;
@@ -50,7 +51,7 @@ pub(super) async fn add(
 pub(super) async fn add_for_all(
     State(api): State<Api>,
     headers: HeaderMap,
-    Json(body): Json<NewToken>,
+    Body(body): Body<NewToken>,
 ) -> Added {
     api.admin(&headers)?;
     added(&api, None, body)
