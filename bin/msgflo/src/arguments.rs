@@ -135,8 +135,8 @@ pub(crate) struct Run {
     /// The name of the network [default: the graph's file name].
     #[arg(long, value_name = "NAME")]
     pub(crate) network: Option<String>,
-    /// Where it is remembered which bindings are ours, for one network at a time [default: msgflo/NETWORK in the user's state
-    /// folder; NETWORK is the name of the graph's file].
+    /// Where it is remembered which bindings are ours, for one network at a time [default: in the user's state folder,
+    /// msgflo/NAME with --network NAME, else msgflo/graphs/ and the graph's whole path].
     #[arg(long, value_name = "FOLDER")]
     pub(crate) state: Option<PathBuf>,
     /// Give up when the broker cannot be reached for this many seconds at the start.

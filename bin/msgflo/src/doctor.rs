@@ -54,8 +54,7 @@ impl Finding {
 
 pub(crate) async fn doctor(arguments: Doctor) -> Outcome {
     let mut findings = vec![broker(&arguments).await, port(arguments.port)];
-    let network = arguments.graph.as_deref().map_or_else(|| "default".to_owned(), run::name);
-    findings.push(state(&run::state_folder(&network)));
+    findings.push(state(&run::state_folder(None, arguments.graph.as_deref())));
     findings.extend(programs(&arguments));
     if arguments.json {
         print_json(&findings)?;

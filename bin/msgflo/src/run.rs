@@ -1,7 +1,7 @@
 //! `msgflo run`: a network, from its graph to its end.
 
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub(crate) async fn run(arguments: Run) -> Outcome {
     let editor = editor(&arguments.interface, loaded.as_ref(), library, choice, &network)?;
     let interface = Interface::open(&arguments.interface).await?;
 
-    let state = arguments.state.clone().unwrap_or_else(|| state_folder(&network));
+    let state = arguments.state.clone().unwrap_or_else(|| state_folder(arguments.network.as_deref(), path));
     let _claimed = claim(&state)?;
     let patience = Duration::from_secs(arguments.wait_timeout);
     let connected = broker::connect_all(&arguments.brokers.broker, &state, patience, &network).await?;
@@ -159,12 +159,22 @@ pub(crate) fn name(path: &Path) -> String {
     path.file_stem().map_or_else(|| "default".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
-/// Where it is remembered what is ours, by default.
-pub(crate) fn state_folder(network: &str) -> PathBuf {
+/// Where it is remembered what is ours, by default: a folder for each network that has a name, and for each graph, by its whole
+/// path, since what a graph of the same name has bound elsewhere is not ours to remove.
+pub(crate) fn state_folder(network: Option<&str>, graph: Option<&Path>) -> PathBuf {
+    let own = match (network, graph) {
+        (Some(network), _) => PathBuf::from(network),
+        (None, Some(graph)) => {
+            let graph = std::fs::canonicalize(graph).unwrap_or_else(|_| graph.to_owned());
+            let names = graph.components().filter(|part| matches!(part, Component::Normal(_)));
+            Path::new("graphs").join(names.collect::<PathBuf>())
+        }
+        (None, None) => PathBuf::from("default"),
+    };
     let folder =
         |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = folder("XDG_STATE_HOME").or_else(|| folder("HOME").map(|home| home.join(".local/state")));
-    base.unwrap_or_else(std::env::temp_dir).join("msgflo").join(network)
+    base.unwrap_or_else(std::env::temp_dir).join("msgflo").join(own)
 }
 
 /// Takes a state folder for as long as the file is open: of two networks each would take the other's bindings for its own,
@@ -226,4 +236,25 @@ pub(crate) async fn stop_asked() -> Result<bool, Stop> {
         _ = terminate.recv() => false,
         _ = interrupt.recv() => true,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn graphs_of_one_name_do_not_share_their_state() {
+        let folders = ["one", "two"].map(|_| tempfile::tempdir().unwrap());
+        let states: Vec<_> = folders
+            .iter()
+            .map(|folder| {
+                let graph = folder.path().join("service.fbp");
+                std::fs::write(&graph, "").unwrap();
+                state_folder(None, Some(&graph))
+            })
+            .collect();
+        assert_ne!(states[0], states[1]);
+        assert!(states[0].ends_with("service.fbp") && !states[0].to_string_lossy().contains(".."));
+        assert!(state_folder(Some("shop"), None).ends_with("msgflo/shop"));
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) async fn setup(arguments: Setup) -> Outcome {
         let nodes = everybody.into_iter().filter(|role| !is_binding(&loaded, role));
         loaded.desired(&Default::default(), &Choice { ignore: nodes.collect(), ..Choice::default() })?
     };
-    let state = run::state_folder(&run::name(&arguments.graph));
+    let state = run::state_folder(None, Some(&arguments.graph));
     let said =
         broker::chosen(arguments.broker.broker.as_deref()).unwrap_or_else(|| "amqp://localhost".to_owned());
     let connected = broker::connect(Some(&said), &state, Duration::from_secs(arguments.timeout)).await?;
