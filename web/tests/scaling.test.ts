@@ -84,6 +84,7 @@ test("a network's troubles are what fails, what is missing, what is not bound, a
   const status: NetworkStatus = {
     network: "n",
     broker: "amqp://localhost",
+    broker_connected: true,
     settled: true,
     nodes: [
       { ...node, role: "up", state: "up", queues: [{ port: "in", queue: "up.IN", ready: 3, consumers: 0 }] },
@@ -109,6 +110,8 @@ test("a network's troubles are what fails, what is missing, what is not bound, a
     ],
   );
   assert.deepEqual(networkTroubles({ ...status, nodes: [], edges: [] }, []), []);
+  const away = networkTroubles({ ...status, broker_connected: false, nodes: [], edges: [] }, []);
+  assert.deepEqual(away.map(({ what, grave }) => [what, grave]), [["the broker amqp://localhost is away", true]]);
 });
 
 test("the keys of a configuration and their values are what its schema says", () => {

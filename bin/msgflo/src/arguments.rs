@@ -164,7 +164,7 @@ pub(crate) struct Setup {
     pub(crate) broker: BrokerArguments,
     #[command(flatten)]
     pub(crate) library: LibraryArguments,
-    /// Start the participants too, and keep them.
+    /// Start the participants too, for as long as this runs: with --forever, until it is ended.
     #[arg(long, num_args = 0..=1, default_missing_value = "true", default_value = "false", require_equals = true)]
     pub(crate) participants: bool,
     /// Start these roles and no others. Comma-separated, repeatable.

@@ -209,7 +209,13 @@ async fn open(url: &BrokerUrl, options: BrokerOptions, patience: Duration) -> Re
     let transport = registry.transport(url)?;
     let (started, mut pause) = (Instant::now(), PAUSES.0);
     loop {
-        match transport.broker(url, options.clone()).await {
+        // Somebody who takes connections and says nothing is not waited for longer, either.
+        let left = patience.saturating_sub(started.elapsed()).max(PAUSES.0);
+        let attempt = tokio::time::timeout(left, transport.broker(url, options.clone())).await;
+        let attempt = attempt.unwrap_or_else(|_| {
+            Err(msgflo_core::Error::Timeout { doing: format!("connecting to {url}"), after: patience })
+        });
+        match attempt {
             Ok(broker) => return Ok(broker),
             Err(error) if error.is_transient() && started.elapsed() + pause < patience => {
                 eprintln!("{}; trying again", because(&error));

@@ -4,14 +4,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use msgflo_coordinator::{Choice, Connection, Coordinator, Desired, EdgeState, PortRef, Routing};
-use msgflo_core::{Binding, Broker, QueueName, Role};
+use msgflo_core::{Binding, Broker, Error, QueueName, Role};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::Setup;
 use crate::broker::{self, Connected};
 use crate::graphs::{self, Loaded};
-use crate::outcome::{Failure, Outcome, Stop, print};
+use crate::outcome::{Failure, Outcome, Stop, because, print};
 use crate::run;
 
 /// How often it is looked whether all is bound.
@@ -50,7 +50,13 @@ fn is_binding(loaded: &Loaded, role: &Role) -> bool {
 /// Binds queues called `role.PORT`.
 async fn by_convention(arguments: &Setup, desired: &Desired, broker: &dyn Broker) -> Outcome {
     for connection in &desired.connections {
-        broker.add_binding(&conventional(connection)?).await?;
+        broker.add_binding(&conventional(connection)?).await.map_err(|error| match error {
+            Error::NotFound { .. } => {
+                let help = "--discover takes the names from what participants announce, where they are called otherwise";
+                Stop::failed(because(&error).help(help))
+            }
+            error => error.into(),
+        })?;
         say(connection)?;
     }
     if arguments.forever {

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use serde_json::Value;
 
 use crate::arguments::Status;
@@ -28,6 +29,10 @@ pub(crate) async fn fetch(base: &str, secret: Option<&str>) -> Result<Value, Sto
     let base = &base.replacen("ws", "http", usize::from(base.starts_with("ws")));
     let url = format!("{}/api/status", base.trim_end_matches('/'));
     let away = |error: reqwest::Error| {
+        if matches!(error.status(), Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) {
+            let message = format!("the network at {base} wants a secret that allows network:status");
+            return Stop::failed(Failure::new(message).help("say it with --secret, or MSGFLO_SECRET"));
+        }
         let message = format!("no network answers at {base}: {}", because(&error));
         Stop::failed(
             Failure::new(message).help("is `msgflo run` running? it prints its URL; say it with --url"),
@@ -45,7 +50,11 @@ pub(crate) async fn fetch(base: &str, secret: Option<&str>) -> Result<Value, Sto
 /// The status for people.
 fn table(status: &Value) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{} on {}\n", word(&status["network"]), word(&status["broker"]));
+    let _ = writeln!(text, "{} on {}", word(&status["network"]), word(&status["broker"]));
+    if status["broker_connected"] == false {
+        let _ = writeln!(text, "the broker is away: what follows is what was known last");
+    }
+    text.push('\n');
     let mut rows =
         vec![["ROLE", "STATE", "PROCESSES", "RESTARTS", "READY", "CONSUMERS", "COMPONENT"].map(String::from)];
     for node in list(&status["nodes"]) {

@@ -51,6 +51,9 @@ pub trait Broker: Carrier {
     /// The broker's URL, without credentials.
     fn address(&self) -> String;
 
+    /// Whether there is a connection now. A broker that has gone silent is noticed after some seconds only.
+    fn is_connected(&self) -> bool;
+
     /// Makes the binding and remembers it as ours. One that exists is left as it is.
     ///
     /// # Errors

@@ -6,9 +6,11 @@ use std::fmt::Write;
 
 use msgflo_coordinator::{EdgeState, NodeStatus, ProcessStatus, QueueStatus, Status};
 
-/// The metrics of `status`.
-pub(crate) fn render(status: &Status) -> String {
+/// The metrics of `status`, and whether the broker is there.
+pub(crate) fn render(status: &Status, is_connected: bool) -> String {
     let mut text = String::new();
+    describe(&mut text, "msgflo_broker_connected", "gauge", "Whether the broker is there: 1, else 0.");
+    sample(&mut text, "msgflo_broker_connected", &[], is_connected.into());
     processes(
         &mut text,
         status,
@@ -102,7 +104,8 @@ fn describe(text: &mut String, name: &str, kind: &str, help: &str) {
 fn sample(text: &mut String, name: &str, labels: &[(&str, &str)], value: u64) {
     let labels: Vec<_> =
         labels.iter().map(|(label, value)| format!("{label}=\"{}\"", escape(value))).collect();
-    let _ = writeln!(text, "{name}{{{}}} {value}", labels.join(","));
+    let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+    let _ = writeln!(text, "{name}{labels} {value}");
 }
 
 fn escape(value: &str) -> String {
@@ -123,6 +126,8 @@ mod tests {
     #[test]
     fn edges_are_counted_by_state() {
         let status = Status { settled: true, nodes: vec![], edges: vec![] };
-        assert!(render(&status).contains("msgflo_edges{state=\"failed\"} 0\n"));
+        let text = render(&status, true);
+        assert!(text.contains("msgflo_edges{state=\"failed\"} 0\n"), "{text}");
+        assert!(text.contains("\nmsgflo_broker_connected 1\n"), "{text}");
     }
 }

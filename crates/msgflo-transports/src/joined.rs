@@ -167,6 +167,10 @@ impl Broker for Joined {
         addresses.join(" ")
     }
 
+    fn is_connected(&self) -> bool {
+        self.members.0.iter().all(|member| member.broker.is_connected())
+    }
+
     async fn add_binding(&self, binding: &Binding) -> Result<(), Error> {
         if let Some((broker, binding)) = self.members.within(binding) {
             return broker.add_binding(&binding).await;

@@ -31,11 +31,26 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-/** Connects, makes the ports, takes messages and announces `participant`; again whenever the connection was lost. */
+/**
+ * Connects, makes the ports, takes messages and announces `participant`; again whenever the connection was lost. It waits for a
+ * broker that is away.
+ */
 export async function start(participant: Participant, options: StartOptions): Promise<Running> {
   const instance = new Instance(participant, options);
-  await instance.begin();
+  await instance.begin().catch((error) => {
+    if (!isAway(error)) throw error;
+    console.error(`the broker is away: ${text(error)}; trying again`);
+    return instance.beginAgain();
+  });
   return instance;
+}
+
+/** Whether there was nobody to speak to. */
+function isAway(error: unknown): boolean {
+  const { code, errors } = error as { code?: unknown; errors?: unknown[] };
+  // One for each address of a name.
+  if (Array.isArray(errors) && errors.length > 0) return errors.every(isAway);
+  return ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EPIPE'].includes(String(code));
 }
 
 class Instance implements Running {
@@ -71,14 +86,18 @@ class Instance implements Running {
     const announce = () => this.announce(broker);
     await announce();
     this.announcing = setInterval(() => void announce().catch(() => {}), this.every);
-    void broker.ended.then(() => this.beginAgain());
+    void broker.ended.then(() => {
+      if (this.stopping) return;
+      console.error('the connection to the broker was lost; trying again');
+      return this.beginAgain();
+    });
   }
 
-  private async beginAgain(): Promise<void> {
+  /** Tries until it succeeds. */
+  async beginAgain(): Promise<void> {
     clearInterval(this.announcing);
     let pause: number = PAUSES[0];
     while (!this.stopping) {
-      console.error('the connection to the broker was lost; trying again');
       await new Promise((resolve) => setTimeout(resolve, pause * (0.5 + Math.random())));
       pause = Math.min(2 * pause, PAUSES[1]);
       try {
@@ -135,12 +154,13 @@ class Instance implements Running {
     this.stopping = true;
     clearInterval(this.announcing);
     const leave = async () => {
-      await this.broker?.pause();
+      // Where the connection is lost there is nothing to leave.
+      await this.broker?.pause().catch(() => {});
       await Promise.all(this.working);
       // What was answered is told first.
       await new Promise((resolve) => setImmediate(resolve));
       for (const tally of Object.values(this.tallies)) tally.end();
-      await this.broker?.close();
+      await this.broker?.close().catch(() => {});
     };
     const late = new Promise<void>((resolve) => setTimeout(resolve, GRACE).unref());
     await Promise.race([leave(), late]);
@@ -156,11 +176,12 @@ export async function main(participant: Participant): Promise<void> {
     process.exit(2);
   }
   const options: StartOptions = values.broker ? { role, broker: values.broker } : { role };
+  let running: Running | undefined;
+  const leave = (status: number) => () => void Promise.resolve(running?.stop()).then(() => process.exit(status));
+  process.once('SIGTERM', leave(0));
+  process.once('SIGINT', leave(130));
   try {
-    const running = await start(participant, options);
-    const leave = (status: number) => () => void running.stop().then(() => process.exit(status));
-    process.once('SIGTERM', leave(0));
-    process.once('SIGINT', leave(130));
+    running = await start(participant, options);
   } catch (error) {
     console.error(`error: ${text(error)}`);
     process.exit(70);

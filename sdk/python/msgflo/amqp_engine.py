@@ -5,6 +5,7 @@ import queue
 import threading
 import time
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import pika
 from pika.exceptions import AMQPConnectionError, ChannelClosedByBroker, ProbableAuthenticationError
@@ -46,7 +47,12 @@ class AmqpEngine(Engine):
     def send(self, port, payload):
         confirmed = Future()
         self._ask(lambda channel: self._publish(channel, port, payload), confirmed)
-        confirmed.result(DEADLINE)
+        try:
+            confirmed.result(DEADLINE)
+        except FutureTimeoutError:
+            if confirmed.cancel():
+                raise ConnectionError(f"the broker was away for {DEADLINE:.0f} s: a message was not sent") from None
+            raise TimeoutError(f"the broker did not confirm within {DEADLINE:.0f} s: a message may have been sent") from None
 
     def _ask(self, action, answer=None):
         self._asked.put((action, answer))
@@ -172,6 +178,9 @@ class AmqpEngine(Engine):
                 action, answer = self._asked.get_nowait()
             except queue.Empty:
                 return
+            if answer is not None and not answer.set_running_or_notify_cancel():
+                # Whoever asked has given up.
+                continue
             try:
                 action(channel)
             except Exception as error:

@@ -17,6 +17,7 @@ export interface ProcessStatus {
 export interface NetworkStatus {
   network: string;
   broker: string;
+  broker_connected: boolean;
   settled: boolean;
   nodes: {
     role: string;
@@ -55,6 +56,10 @@ export interface Trouble {
 /** All that is wrong with a network, the gravest first. */
 export function networkTroubles(status: NetworkStatus, parked: Parked[]): Trouble[] {
   const troubles: Trouble[] = [];
+  if (!status.broker_connected) {
+    const why = "it does not answer; what is shown is what was known of it last";
+    troubles.push({ grave: true, icon: "network", what: `the broker ${status.broker} is away`, why, href: link("network") });
+  }
   for (const node of status.nodes) {
     const href = link("network", [], { node: node.role });
     const failing = node.process?.failing ?? 0;

@@ -69,6 +69,8 @@ export interface Stranger {
 export interface Status {
   network: string;
   broker: string;
+  /** Whether the broker is there now. */
+  broker_connected: boolean;
   settled: boolean;
   nodes: NodeStatus[];
   edges: EdgeStatus[];

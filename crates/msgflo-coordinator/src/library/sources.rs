@@ -133,7 +133,17 @@ pub(super) fn write(
         // What was not finished is of no use to anybody.
         let _ = std::fs::remove_file(&draft);
     }
-    written.map_err(Into::into)
+    written?;
+    // One in another language would be the same component.
+    let others =
+        handlers.keys().map(|handler| handler.trim_start_matches('.')).filter(|other| *other != extension);
+    for other in others {
+        match std::fs::remove_file(folder.join(format!("{name}.{other}"))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether a name can only mean a file of the folder itself.
@@ -161,5 +171,8 @@ mod tests {
         write(folder.path(), "Format_1", "Python", "pass", &default_handlers()).unwrap();
         let files = scan(folder.path(), &default_handlers()).unwrap();
         assert_eq!(files.keys().collect::<Vec<_>>(), ["Format_1"]);
+        write(folder.path(), "Format_1", "javascript", "//", &default_handlers()).unwrap();
+        let files = scan(folder.path(), &default_handlers()).unwrap();
+        assert_eq!(files["Format_1"], folder.path().join("Format_1.js"), "the one in Python is it no longer");
     }
 }

@@ -45,7 +45,10 @@ impl Network {
             NodeState::Missing => {
                 node.problem.as_ref().map(|problem| format!("{problem} ({})", problem.help()))
             }
-            NodeState::Failed => {
+            // Also when one that is to take another's place does not come up.
+            NodeState::Failed | NodeState::Up
+                if process.as_ref().is_some_and(|process| process.failing > 0) =>
+            {
                 process.as_ref().and_then(|process| process.last_exit.as_ref()).map(ToString::to_string)
             }
             _ => None,

@@ -58,6 +58,8 @@ impl Shown {
 struct Answer<'a> {
     network: &'a str,
     broker: String,
+    /// Whether the broker is there now: while it is away, the rest is what was known of it last.
+    broker_connected: bool,
     #[serde(flatten)]
     status: Status,
     /// Who has announced itself and is not in the graph.
@@ -106,6 +108,7 @@ async fn answer(shown: &Shown, with_queues: bool) -> Result<Answer<'_>, msgflo_c
     Ok(Answer {
         network: &shown.network,
         broker: shown.broker.address(),
+        broker_connected: shown.broker.is_connected(),
         status,
         strangers,
         editors: shown.door.present.load(Ordering::Relaxed),
@@ -119,7 +122,7 @@ pub(crate) async fn prometheus(State(shown): Shared, headers: HeaderMap) -> Resp
     }
     match shown.coordinator.status().await {
         Ok(status) => {
-            let text = metrics::render(&status);
+            let text = metrics::render(&status, shown.broker.is_connected());
             ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
         }
         Err(error) => unavailable(&error),

@@ -80,6 +80,10 @@ impl Broker for AmqpBroker {
         self.link.broker().to_owned()
     }
 
+    fn is_connected(&self) -> bool {
+        self.link.is_connected()
+    }
+
     async fn add_binding(&self, binding: &Binding) -> Result<(), Error> {
         let new = self.ledger.add(binding, Owner::Network).await?;
         let bound = self.bindings.make(&self.link, binding).await;

@@ -65,6 +65,11 @@ impl Link {
         &self.shared.broker
     }
 
+    /// Whether there is a connection now.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.shared.session.borrow().as_ref().is_some_and(|session| session.is_connected())
+    }
+
     /// The session there is, or the next one, waited for at most [`DEADLINE`].
     pub(crate) async fn session(&self, doing: &str) -> Result<Arc<Session>, Error> {
         let mut session = self.shared.session.clone();

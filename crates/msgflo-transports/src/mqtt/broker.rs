@@ -202,6 +202,10 @@ impl Broker for MqttBroker {
         self.carrier.link.broker().to_owned()
     }
 
+    fn is_connected(&self) -> bool {
+        self.carrier.link.is_connected()
+    }
+
     async fn add_binding(&self, binding: &Binding) -> Result<(), Error> {
         if let Binding::RoundRobin { deadletter: Some(_), .. } = binding {
             let what = "keep refused messages: leave DEADLETTER out, or use a broker of AMQP".to_owned();

@@ -1,7 +1,7 @@
 //! The task behind a link: owns the session, and connects again for as long as the link is open.
 
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::DEADLINE;
-use super::link::{Answer, Asked};
+use super::link::{Answer, Asked, Standing};
 use super::options::Options;
 use super::packet::{self, Outbox, Version, reason};
 use super::session::{Event, Receipt, Request, Session};
@@ -40,8 +40,7 @@ pub(crate) struct Keeper {
     requests: mpsc::Receiver<Asked>,
     topics: Arc<Mutex<Topics>>,
     connected: watch::Sender<u64>,
-    /// The most bytes of a packet that the broker takes.
-    most: Arc<AtomicU32>,
+    standing: Arc<Standing>,
     closing: CancellationToken,
     /// With who waits for the answer, if anybody does.
     session: Session<Option<Answer>>,
@@ -65,7 +64,7 @@ impl Keeper {
         requests: mpsc::Receiver<Asked>,
         topics: Arc<Mutex<Topics>>,
         connected: watch::Sender<u64>,
-        most: Arc<AtomicU32>,
+        standing: Arc<Standing>,
         closing: CancellationToken,
     ) -> Self {
         let (acknowledge, acknowledged) = mpsc::unbounded_channel();
@@ -75,7 +74,7 @@ impl Keeper {
             requests,
             topics,
             connected,
-            most,
+            standing,
             closing,
             session: Session::new(),
             acknowledge,
@@ -95,6 +94,7 @@ impl Keeper {
                     tracing::debug!(broker = self.options.broker, %error, "the connection was lost");
                 }
             }
+            self.standing.is_connected.store(false, Ordering::Relaxed);
             self.session.disconnected();
             self.out.clear();
             let closing = self.closing.clone();
@@ -132,7 +132,8 @@ impl Keeper {
     async fn serve(&mut self, wire: Wire) -> End {
         let Wire { stream, mut unread, version, welcome } = wire;
         let (mut reader, mut writer) = tokio::io::split(stream);
-        self.most.store(welcome.maximum_packet, Ordering::Relaxed);
+        self.standing.most.store(welcome.maximum_packet, Ordering::Relaxed);
+        self.standing.is_connected.store(true, Ordering::Relaxed);
         self.session.connected(version, welcome.receive_maximum, &mut self.out);
         // What is wanted from the first may be wanted since the session was last used.
         let is_first = *self.connected.borrow() == 0;

@@ -3,7 +3,7 @@
 //! A [`Link`] is a handle on a task that owns the [`Session`] and, most of the time, a connection. Requests wait while the
 //! connection is away; those that were not answered for are sent again on the next one.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use msgflo_core::{Assurance, Error, Message, QueueName};
@@ -49,13 +49,21 @@ struct Shared {
     /// What the first connection's broker can do.
     version: Version,
     shares: bool,
-    /// The most bytes of a packet that the broker takes.
-    most: Arc<AtomicU32>,
+    standing: Arc<Standing>,
     /// Cancelled to leave in order.
     closing: CancellationToken,
     /// Cancelled when the task has ended.
     closed: CancellationToken,
     _cut: DropGuard,
+}
+
+/// How the link stands with its broker.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    /// Whether there is a connection.
+    pub(crate) is_connected: AtomicBool,
+    /// The most bytes of a packet that the broker takes.
+    pub(crate) most: AtomicU32,
 }
 
 impl Link {
@@ -67,7 +75,10 @@ impl Link {
         let (closing, closed, cut) =
             (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let topics = Arc::new(Mutex::new(topics));
-        let most = Arc::new(AtomicU32::new(wire.welcome.maximum_packet));
+        let standing = Arc::new(Standing {
+            is_connected: AtomicBool::new(true),
+            most: AtomicU32::new(wire.welcome.maximum_packet),
+        });
         let shared = Shared {
             broker: options.broker.clone(),
             requests: sender,
@@ -75,12 +86,12 @@ impl Link {
             connections,
             version: wire.version,
             shares: wire.welcome.shares,
-            most: Arc::clone(&most),
+            standing: Arc::clone(&standing),
             closing: closing.clone(),
             closed: closed.clone(),
             _cut: cut.clone().drop_guard(),
         };
-        let keeper = Keeper::new(options, identity, requests, topics, connected, most, closing);
+        let keeper = Keeper::new(options, identity, requests, topics, connected, standing, closing);
         tokio::spawn(async move {
             let _closed = closed.drop_guard();
             cut.run_until_cancelled_owned(keeper.run(wire)).await;
@@ -91,6 +102,11 @@ impl Link {
     /// The broker's URL, without its password.
     pub(crate) fn broker(&self) -> &str {
         &self.shared.broker
+    }
+
+    /// Whether there is a connection now.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.shared.standing.is_connected.load(Ordering::Relaxed)
     }
 
     /// Whether instances can share a subscription.
@@ -129,7 +145,7 @@ impl Link {
 
     /// A broker ends the connection for a message that is too large, too.
     fn check_size(&self, topic: &QueueName, message: &Message) -> Result<(), Error> {
-        let most = self.shared.most.load(Ordering::Relaxed);
+        let most = self.shared.standing.most.load(Ordering::Relaxed);
         let has_limit = most < LARGEST;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         if !has_limit && message.payload.len() < most / 2 {

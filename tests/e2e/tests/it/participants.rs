@@ -1,10 +1,12 @@
 //! Participants in all languages, ours and those of others, each on every broker that it speaks to.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use e2e::{Mosquitto, Peers, Programs, virtual_host};
+use futures_util::StreamExt;
 use msgflo_conformance::participant::{Allowances, repeats};
-use msgflo_core::{BrokerOptions, Registry};
+use msgflo_core::{BrokerOptions, BrokerUrl, Registry, Transport};
 use msgflo_transports::{Amqp, Mqtt};
 use tokio::process::Command;
 
@@ -123,4 +125,48 @@ participants! {
     typescript: on_rabbitmq, on_the_embedded_broker, on_mosquitto, on_the_embedded_mqtt_broker;
     node: on_rabbitmq, on_the_embedded_broker, on_mosquitto, on_the_embedded_mqtt_broker;
     pypi: on_mosquitto, on_the_embedded_mqtt_broker;
+}
+
+/// Whoever is asked to end while there is no broker ends as well as with one; and waits for one that is not there yet.
+async fn leaves_without_a_broker((mut command, _): (Command, Allowances)) {
+    let options = || msgflo_broker::Options { listen: ([127, 0, 0, 1], 0).into(), ..Default::default() };
+    let broker = msgflo_broker::Server::start(options()).await.expect("the embedded broker starts");
+    let url: BrokerUrl = broker.url().to_string().parse().expect("a URL");
+    let port = url.expose().port().expect("it has a port");
+    broker.shutdown().await;
+
+    command.env("MSGFLO_BROKER", format!("amqp://guest:guest@127.0.0.1:{port}"));
+    let mut child = command.kill_on_drop(true).spawn().expect("the participant starts");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(child.try_wait().expect("it is ours"), None, "it waits");
+    let again = msgflo_broker::Options { listen: ([127, 0, 0, 1], port).into(), ..Default::default() };
+    let broker = msgflo_broker::Server::start(again).await.expect("the embedded broker starts again");
+    let address = format!("amqp://guest:guest@127.0.0.1:{port}").parse().expect("a URL");
+    let watching = Amqp.broker(&address, BrokerOptions::default()).await.expect("the broker is there");
+    let mut announcements = watching.watch_discovery().await.expect("discovery is watched");
+    let heard = tokio::time::timeout(Duration::from_secs(60), announcements.next()).await;
+    heard.expect("it announces itself").expect("discovery goes on").expect("it is an announcement");
+    broker.shutdown().await;
+
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let id = child.id().expect("it still runs").to_string();
+    assert!(Command::new("kill").arg(id).status().await.expect("`kill` starts").success());
+    let ended = tokio::time::timeout(Duration::from_secs(40), child.wait()).await;
+    let status = ended.expect("it ends when it is asked to").expect("it has a status");
+    assert!(status.success(), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ours_in_python_leaves_without_a_broker() {
+    leaves_without_a_broker(python()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ours_in_typescript_leaves_without_a_broker() {
+    leaves_without_a_broker(typescript()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ours_in_rust_leaves_without_a_broker() {
+    leaves_without_a_broker(rust()).await;
 }
