@@ -321,6 +321,9 @@ pub(crate) struct Register {
     /// A role and the file that describes it.
     #[arg(long, value_name = "ROLE:FILE", required = true)]
     pub(crate) role: Vec<String>,
+    /// Make the queues of inports that are not there yet: for a role that nobody plays, and whose messages wait.
+    #[arg(long)]
+    pub(crate) create_queues: bool,
     /// Seconds between announcements.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) interval: u64,

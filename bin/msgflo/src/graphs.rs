@@ -181,9 +181,16 @@ fn validated(path: &Path, arguments: &LibraryArguments, json: bool) -> Outcome {
     let loaded = Loaded::read(path, true)?;
     let library = library(arguments, path)?;
     let graph = &loaded.parsed.graph;
-    if library.components().next().is_some() {
-        loaded.desired(&library, &choice(&[], &arguments.ignore))?;
-    }
+    let choice = match library.components().next() {
+        Some(_) => choice(&[], &arguments.ignore),
+        // Nobody says what can be started: of the participants nothing is known.
+        None => {
+            let nodes = graph.processes.iter();
+            let roles = nodes.filter(|(_, node)| !msgflo_coordinator::is_binding(node.component.as_str()));
+            Choice { ignore: roles.map(|(name, _)| name.as_str().into()).collect(), ..Choice::default() }
+        }
+    };
+    loaded.desired(&library, &choice)?;
     let (nodes, connections) = (graph.processes.len(), graph.connections.len());
     if json {
         print_json(&serde_json::json!({"valid": true, "nodes": nodes, "connections": connections}))?;

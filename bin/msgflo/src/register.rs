@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use msgflo_core::{Client, Participant, Port};
+use msgflo_core::{Client, InportOptions, Participant, Port};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -56,6 +56,12 @@ pub(crate) async fn register(arguments: Register) -> Outcome {
     let participants: Vec<Participant> =
         arguments.role.iter().map(|pair| described(pair)).collect::<Result<_, _>>()?;
     let client = broker::connect_client(arguments.broker.broker.as_deref()).await?;
+    if arguments.create_queues {
+        let ports = participants.iter().flat_map(|participant| &participant.inports);
+        for queue in ports.filter_map(|port| port.queue.as_ref()) {
+            client.create_inport(queue, InportOptions::default()).await?;
+        }
+    }
     announce(&*client, &participants).await?;
     for participant in &participants {
         eprintln!("announced {} ({})", participant.role, participant.component);

@@ -47,6 +47,7 @@ struct Decoder<'t> {
 
 impl<'t> Decoder<'t> {
     fn graph(&mut self, raw: &'t RawValue) {
+        let (mut known, mut unknown) = (false, false);
         for (key, value) in self.members("the graph", raw) {
             match &*key.0 {
                 "caseSensitive" => {
@@ -69,8 +70,17 @@ impl<'t> Decoder<'t> {
                 "groups" => self.groups(value),
                 "processes" => self.processes(value),
                 "connections" => self.connections(value),
-                _ => self.unknown("the graph", &key, value),
+                _ => {
+                    self.unknown("the graph", &key, value);
+                    unknown = true;
+                    continue;
+                }
             }
+            known = true;
+        }
+        if unknown && !known {
+            // Another file: a package.json, say.
+            self.required(None::<()>, "the graph", "processes", raw);
         }
     }
 

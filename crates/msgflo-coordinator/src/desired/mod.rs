@@ -111,6 +111,8 @@ impl Desired {
         let desired = Self::of(&[Part { graph, scope: None, started: true }], library, choice);
         let mut problems = desired.check_choice(choice);
         problems.extend(desired.nodes.values().filter_map(|node| node.problem.clone()));
+        let complaints = routing::complaints(graph).into_iter();
+        problems.extend(complaints.map(|(node, what)| Problem::Binding { node: node.as_str().into(), what }));
         (desired, problems)
     }
 
@@ -283,7 +285,7 @@ mod tests {
     }
 
     fn routings(text: &str) -> Vec<Routing> {
-        let desired = desired(text, &Choice::default()).unwrap();
+        let (desired, _) = Desired::checked(&fbp::parse(text).unwrap(), &library(), &Choice::default());
         assert_eq!(desired.initials, []);
         desired.connections.into_iter().map(|connection| connection.routing).collect()
     }
@@ -305,6 +307,41 @@ mod tests {
         let routing =
             routings(&format!("{text}'never' -> DELAY rr\nrr DEADLETTER -> IN c(ir/Resize)")).remove(0);
         assert!(matches!(&routing, Routing::Impossible(reason) if reason.contains("never")), "{routing:?}");
+    }
+
+    #[test]
+    fn a_node_that_stands_for_no_binding_is_complained_of() {
+        let said = |text: &str| {
+            let text = format!("a(ir/Resize)\nb(ir/Resize)\n{text}");
+            let problems =
+                desired(&text, &Choice::default()).map(|_| Vec::new()).unwrap_or_else(|problems| problems);
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let rr = "a OUT -> IN rr(msgflo/RoundRobin) OUT -> IN b\n";
+        assert_eq!(said(&format!("{rr}rr DEADLETTER -> IN b\n'1s' -> DELAY rr")), Vec::<String>::new());
+        assert_eq!(
+            said("a OUT -> IN rr(msgflo/RoundRobin) OUT -> IN r2(msgflo/RoundRobin) OUT -> IN b"),
+            ["`rr` and `r2` both stand for connections: a participant must be between them"]
+        );
+        assert_eq!(
+            said(&format!("{rr}rr oops -> IN b")),
+            ["`rr` has no outport oops; it has OUT and DEADLETTER"]
+        );
+        assert_eq!(
+            said(&format!("{rr}'1' -> FOO rr")),
+            ["`rr` takes no packets at foo; it takes DELAY and RETRIES"]
+        );
+        assert_eq!(
+            said("a OUT -> IN rr(msgflo/RoundRobin) DEADLETTER -> IN b"),
+            ["what comes to `rr` goes nowhere: connect its OUT"]
+        );
+        assert!(
+            said(&format!("{rr}rr DEADLETTER -> IN b\n'abc' -> DELAY rr"))[0].starts_with("DELAY of `rr`")
+        );
+        assert_eq!(
+            said(&format!("{rr}rr DEADLETTER -> IN a\nrr DEADLETTER -> IN b")),
+            ["`rr` has several connections at DEADLETTER; only one is made"]
+        );
     }
 
     #[test]

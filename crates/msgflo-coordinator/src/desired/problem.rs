@@ -28,6 +28,14 @@ pub enum Problem {
         /// The component whose process serves it.
         host: ComponentName,
     },
+    /// A node that stands for a binding stands for none.
+    #[error("{what}")]
+    Binding {
+        /// The node.
+        node: Role,
+        /// What is wrong with it.
+        what: String,
+    },
     /// `--only` or `--ignore` names a role that the graph lacks.
     #[error("there is no role `{role}` in the graph; it has {known}")]
     UnknownRole {
@@ -43,6 +51,7 @@ impl Problem {
     pub fn node(&self) -> Option<&Role> {
         match self {
             Self::UnknownComponent { role, .. } | Self::MissingHost { role, .. } => Some(role),
+            Self::Binding { node, .. } => Some(node),
             Self::UnknownRole { .. } => None,
         }
     }
@@ -57,6 +66,7 @@ impl Problem {
             Self::MissingHost { role, host, .. } => {
                 format!("add a node of `{host}`, or use `--ignore {role}` if somebody else starts it")
             }
+            Self::Binding { .. } => "messages would be lost there".into(),
             Self::UnknownRole { .. } => "check the names after --only and --ignore".into(),
         }
     }

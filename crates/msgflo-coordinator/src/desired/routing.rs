@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use fbp::{Endpoint, Graph};
-use msgflo_core::{PortName, Retry, Role};
+use fbp::{Endpoint, Graph, NodeName, PortName};
+use msgflo_core::{Retry, Role};
 
 use super::retry;
 
@@ -25,7 +25,7 @@ pub struct PortRef {
     /// The role.
     pub role: Role,
     /// Its port.
-    pub port: PortName,
+    pub port: msgflo_core::PortName,
 }
 
 /// As `role.PORT`.
@@ -113,6 +113,53 @@ pub(super) fn connections(graph: &Graph, port: impl Fn(&Endpoint) -> PortRef) ->
     }
     refuse_contradictions(&mut connections);
     connections
+}
+
+/// What is wrong with the nodes of a graph that stand for bindings: for each the node, and what. Messages would vanish there.
+pub(super) fn complaints(graph: &Graph) -> Vec<(NodeName, String)> {
+    let stands =
+        |node: &str| graph.processes.get(node).is_some_and(|node| is_binding(node.component.as_str()));
+    let mut complaints = Vec::new();
+    for (name, process) in graph.processes.iter().filter(|(name, _)| stands(name.as_str())) {
+        let mut complain = |what: String| complaints.push((name.clone(), what));
+        let retries = process.component.as_str() == ROUND_ROBIN;
+        let (outports, packets): (&[&str], &[&str]) =
+            if retries { (&["OUT", "DEADLETTER"], &["DELAY", "RETRIES"]) } else { (&["OUT"], &[]) };
+        let is_known = |port: &PortName, known: &[&str]| {
+            known.iter().any(|known| port.as_str().eq_ignore_ascii_case(known))
+        };
+        let coming: Vec<_> = graph.edges().filter(|edge| edge.tgt.process == *name).collect();
+        let leaving: Vec<_> = graph.edges().filter(|edge| edge.src.process == *name).collect();
+        for port in coming.iter().map(|edge| &edge.tgt.port).filter(|port| !is_known(port, &["IN"])) {
+            complain(format!("`{name}` has no inport {port} for connections; it has IN"));
+        }
+        for port in leaving.iter().map(|edge| &edge.src.port).filter(|port| !is_known(port, outports)) {
+            complain(format!("`{name}` has no outport {port}; it has {}", outports.join(" and ")));
+        }
+        let initials = graph.initials().filter(|initial| initial.tgt.process == *name);
+        for port in initials.map(|initial| &initial.tgt.port).filter(|port| !is_known(port, packets)) {
+            let has = if packets.is_empty() { "none".to_owned() } else { packets.join(" and ") };
+            complain(format!("`{name}` takes no packets at {port}; it takes {has}"));
+        }
+        for edge in leaving.iter().filter(|edge| stands(edge.tgt.process.as_str())) {
+            let other = &edge.tgt.process;
+            complain(format!(
+                "`{name}` and `{other}` both stand for connections: a participant must be between them"
+            ));
+        }
+        let leads = |port: &str| leaving.iter().filter(|edge| is_known(&edge.src.port, &[port])).count();
+        if !coming.is_empty() && leads("OUT") == 0 {
+            complain(format!("what comes to `{name}` goes nowhere: connect its OUT"));
+        }
+        if leads("DEADLETTER") > 1 {
+            complain(format!("`{name}` has several connections at DEADLETTER; only one is made"));
+        }
+        let deadletter = (leads("DEADLETTER") > 0).then(|| PortRef { role: "".into(), port: "".into() });
+        if retries && let Routing::Impossible(reason) = round_robin(graph, name.as_str(), deadletter) {
+            complain(reason);
+        }
+    }
+    complaints
 }
 
 fn round_robin(graph: &Graph, node: &str, deadletter: Option<PortRef>) -> Routing {

@@ -3,7 +3,7 @@ use std::path::Path;
 use msgflo_core::{Message, Port};
 
 use super::*;
-use crate::desired::{Choice, PortRef};
+use crate::desired::{Choice, PortRef, Problem};
 use crate::library::Library;
 use crate::processes::{Exit, Instance};
 use crate::status::{EdgeState, NodeState};
@@ -56,7 +56,8 @@ fn desired(graph: &str, ignore: &[&str]) -> Desired {
     let library = Library::parse(library, Path::new(".")).unwrap();
     let choice = Choice { ignore: ignore.iter().map(|role| (*role).into()).collect(), ..Choice::default() };
     let (desired, problems) = Desired::checked(&fbp::parse(graph).unwrap(), &library, &choice);
-    assert_eq!(problems, []);
+    // Editors may say what no binding can be.
+    assert!(problems.iter().all(|problem| matches!(problem, Problem::Binding { .. })), "{problems:?}");
     desired
 }
 

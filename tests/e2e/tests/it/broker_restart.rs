@@ -101,6 +101,7 @@ async fn a_restart_of_the_broker_loses_nothing() {
     let edge = json!({"src": {"node": "source", "port": "OUT"}, "tgt": {"node": "other", "port": "IN"}});
     editor.ask("graph", "addedge", edge.clone()).await;
     tokio::time::sleep(SPAN).await;
+    assert_eq!(network.status()["broker_connected"], false);
     let rabbitmq = tokio::task::spawn_blocking(move || {
         rabbitmq.start_again();
         rabbitmq
@@ -108,6 +109,7 @@ async fn a_restart_of_the_broker_loses_nothing() {
     .await
     .expect("it starts");
     let status = network.wait_until_bound();
+    assert_eq!(status["broker_connected"], true);
     assert_eq!(status["edges"].as_array().map(Vec::len), Some(2), "{}", status["edges"]);
     editor.ask("graph", "removeedge", edge).await;
     rewire(&mut editor).await;
