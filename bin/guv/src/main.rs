@@ -78,9 +78,13 @@ fn running(command: impl Future<Output = Outcome>) -> Outcome {
     runtime.block_on(command)
 }
 
+/// What is logged unless `GUV_LOG` says otherwise. What the AMQP library says of its own, also where an exchange that need not be
+/// there is missing, we say ourselves where it matters.
+const LOGGED: &str = "warn,guv=info,lapin=off";
+
 /// Logs go to standard error. `GUV_LOG` says how much, as in `GUV_LOG=debug` or `GUV_LOG=guv=debug`.
 fn log() {
-    let filter = EnvFilter::try_from_env("GUV_LOG").unwrap_or_else(|_| EnvFilter::new("warn,guv=info"));
+    let filter = EnvFilter::try_from_env("GUV_LOG").unwrap_or_else(|_| EnvFilter::new(LOGGED));
     let colours =
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()

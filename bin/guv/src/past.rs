@@ -8,7 +8,7 @@ use guv::explain::explain as explanation;
 use guv::history::{self, Query, Reader};
 use guv::tools::export::{CSV_HEADER, GuvScaled};
 use guv::tools::replay::Replay;
-use guv::{Record, Role, Timestamp};
+use guv::{Outcome as Became, Record, Role, Timestamp};
 use serde_json::json;
 
 use crate::arguments::{Cost, Explain, Export, Format, HistoryArguments, Past, ReplayArguments};
@@ -108,7 +108,11 @@ pub(crate) fn explain(options: &Explain) -> Outcome {
     if options.json {
         print_json(&explained)?;
     } else {
-        write_out(|out| writeln!(out, "at         {}\n{explained}", shown(record.at)))?;
+        let trial = match record.outcome {
+            Became::Planned { .. } => " (a dry run: nothing was done)",
+            _ => "",
+        };
+        write_out(|out| writeln!(out, "at         {}{trial}\n{explained}", shown(record.at)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -164,9 +164,11 @@ fn reporters(run: &Run) -> Result<Vec<Arc<dyn Recorder>>, Stop> {
     Ok(reporters)
 }
 
-/// The history, unless it is not wanted or cannot be had, which is said and stops nothing.
+/// The history, unless it is not wanted or cannot be had, which is said and stops nothing. What a dry run would have done is
+/// kept only where somebody says so: in the usual place it would pass for what was done.
 fn history(run: &Run) -> Option<History> {
-    let path = run.history.history.clone().or_else(past::default_path).filter(|_| !run.no_history)?;
+    let usual = || past::default_path().filter(|_| !run.dry_run);
+    let path = run.history.history.clone().or_else(usual).filter(|_| !run.no_history)?;
     let opened = (path.parent().map_or(Ok(()), std::fs::create_dir_all))
         .map_err(|error| error.to_string())
         .and_then(|()| History::open(&path, Retention::default()).map_err(|error| error.to_string()));

@@ -199,6 +199,23 @@ mod tests {
         decisions.iter().zip(seen).map(|(decision, seen)| decision.target.unwrap_or(seen.2)).collect()
     }
 
+    #[test]
+    fn what_a_cut_comes_to_is_said_as_it_is() {
+        let config = config("a: {min: 0, max: 100}\n'*': {policy: proportional, budget: {workers: 3}}");
+        let said = |workers| {
+            let queue = QueueSample { ready: Some(1000), unacknowledged: Some(0), ..QueueSample::default() };
+            let workers = Some(WorkerCount::running(workers));
+            let observation = Observation { queue, workers, ..Observation::default() };
+            let at = Timestamp::from_unix_seconds(1);
+            let mut decisions = [RoleState::new(0).step(&config.roles[0], &observation, at)];
+            config.budgets[0].share(&[&config.roles[0]], &mut decisions);
+            decisions[0].to_string()
+        };
+        assert!(said(1).ends_with("the budget leaves it 3; 1 worker now: up at once → 3"), "{}", said(1));
+        assert!(said(3).ends_with("the budget leaves it 3; 3 workers now: no change"), "{}", said(3));
+        assert!(said(5).ends_with("5 workers now: down, to keep within a limit → 3"), "{}", said(5));
+    }
+
     const TWO: &str = "'*': {policy: proportional, min: 0, max: 100, processing: 10, budget: {workers: 5}}\n\
                        hopeless: {deadline: 30}\nkept: {deadline: 60}";
 

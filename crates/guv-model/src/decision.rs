@@ -239,9 +239,9 @@ impl fmt::Display for Decision {
         }
         match self.inputs.observation.workers {
             Some(workers) => {
-                write!(f, "; {} now: {}", count(u64::from(workers.current), "worker"), self.reason)?
+                write!(f, "; {} now: {}", count(u64::from(workers.current), "worker"), self.because())?
             }
-            None => write!(f, "; {}", self.reason)?,
+            None => write!(f, "; {}", self.because())?,
         }
         match self.target {
             Some(target) => write!(f, " → {target}"),
@@ -254,6 +254,16 @@ impl Decision {
     /// The workers that there are, where it is known.
     pub fn current(&self) -> Option<u32> {
         self.inputs.observation.workers.map(|workers| workers.current)
+    }
+
+    /// Why, in words. Where limits have made something else of what was wanted, the reason for that is not the reason for what
+    /// came of it.
+    pub fn because(&self) -> String {
+        match self.action {
+            Action::Keep if self.reason.moves() => "no change".to_owned(),
+            Action::Down if !self.reason.lowers() => "down, to keep within a limit".to_owned(),
+            _ => self.reason.to_string(),
+        }
     }
 
     /// Asks for another number of workers than the policy does.
@@ -314,6 +324,26 @@ impl Decision {
             seconds(processing),
             seconds(available),
             count(estimate.needed, "worker")
+        )
+    }
+}
+
+impl Reason {
+    /// Whether it is one for another number of workers than there are.
+    fn moves(self) -> bool {
+        matches!(self, Self::UpAtOnce | Self::UpToMinimum)
+            || self.lowers() && !matches!(self, Self::Manual { .. })
+    }
+
+    /// Whether it can be one for fewer workers than there are.
+    fn lowers(self) -> bool {
+        matches!(
+            self,
+            Self::DownToEstimate
+                | Self::DownToWindow { .. }
+                | Self::FewerDo
+                | Self::LastJobDone
+                | Self::Manual { .. }
         )
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use guv_model::Decision;
+use guv_model::{Decision, InFlight};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -107,14 +107,15 @@ impl Explanation<'_> {
         let mut lines = Vec::new();
         let mut line = |label: &str, text: String| lines.push(Line { label: label.to_owned(), text });
         let Record { role, decision, outcome, .. } = self.record;
-        let Decision { inputs, reason, .. } = decision;
+        let Decision { inputs, .. } = decision;
         let queue = &inputs.observation.queue;
         line("role", role.to_string());
         line(
             "seen",
             format!(
-                "{} ready, {} in flight, {} consumers, oldest {}, in {}, out {}",
+                "{} ready, {}{} in flight, {} consumers, oldest {}, in {}, out {}",
                 known(queue.ready),
+                if matches!(inputs.in_flight, InFlight::AtMost(_)) { "at most " } else { "" },
                 known(inputs.in_flight.jobs()),
                 known(queue.consumers),
                 queue.oldest.map_or("not known".to_owned(), |age| format!("{:.1} s", age.as_secs_f64())),
@@ -154,7 +155,7 @@ impl Explanation<'_> {
             line("window", runs(&inputs.window));
         }
         line("decision", self.summary.clone());
-        line("because", reason.to_string());
+        line("because", decision.because());
         for limit in &decision.limits {
             line("limit", limit.to_string());
         }

@@ -112,7 +112,7 @@ SIGHUP, or a change of its file, reads the configuration again; one that cannot 
 pub(crate) struct Run {
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
-    /// Decide, and say what would be changed, but change nothing.
+    /// Decide, and say what would be changed, but change nothing. A history is kept only where --history names one.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// End after one decision for each role; fail if one of them could not be governed.

@@ -242,6 +242,13 @@ async fn its_interface_is_served_on_request() {
         }
     };
     let address = timeout(PATIENCE, address).await.expect("it says where");
+    let rest = tokio::spawn(async move {
+        let mut lines = Vec::new();
+        while let Ok(Some(line)) = said.next_line().await {
+            lines.push(line);
+        }
+        lines
+    });
     // Every client wants a TLS provider, though this one uses none; another test may have installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::new();
@@ -264,17 +271,23 @@ async fn its_interface_is_served_on_request() {
     assert_eq!(request.status(), 403, "commands are written by hand");
     signal(&child, "-TERM");
     assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(0));
+    let said = rest.await.unwrap();
+    let errors: Vec<_> = said.iter().filter(|line| line.contains("ERROR")).collect();
+    assert!(errors.is_empty(), "an exchange that need not be there is no error: {errors:?}");
 }
 
 #[tokio::test]
 async fn a_dry_run_shows_the_plan_and_touches_nothing() {
     let scene = Scene::set("dry", 1000).await;
-    let mut child = scene.command(&["--json", "--dry-run"]).stdout(Stdio::piped()).spawn().unwrap();
+    let state = scene.place.path().join("state");
+    let mut command = scene.command(&["--json", "--dry-run"]);
+    let mut child = command.env("XDG_STATE_HOME", &state).stdout(Stdio::piped()).spawn().unwrap();
     let record = decision(&mut child, |record| record["outcome"]["kind"] == "planned").await;
     assert_eq!(record["outcome"]["workers"], 25);
     signal(&child, "-INT");
     assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(130));
     assert_eq!(scene.patches().await, 0);
+    assert!(!state.exists(), "the usual history tells what was done");
 }
 
 #[tokio::test]

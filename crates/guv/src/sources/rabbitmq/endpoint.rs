@@ -52,11 +52,16 @@ impl Endpoint {
     }
 }
 
-/// The address of a broker with another virtual host.
+/// The address of a broker with another virtual host. By a slash alone the usual one is meant, as for the management API; a
+/// client would take it for one without a name.
 pub(super) fn with_vhost(broker: &Url, vhost: Option<&str>) -> Url {
     let mut url = broker.clone();
-    if let Some(vhost) = vhost {
-        url.set_path(&format!("/{}", encode(vhost)));
+    match vhost {
+        Some(vhost) => url.set_path(&format!("/{}", encode(vhost))),
+        None if broker.path().trim_start_matches('/').is_empty() => {
+            url.set_path(&format!("/{}", encode("/")))
+        }
+        None => {}
     }
     url
 }
@@ -111,5 +116,14 @@ mod tests {
         assert_eq!(endpoint("http://h", None, Some("a/b")), "guest:guest http://h/ a%2Fb");
         let url = with_vhost(&Url::parse("amqp://h/v").unwrap(), Some("a/b"));
         assert_eq!(url.as_str(), "amqp://h/a%2Fb");
+    }
+
+    #[test]
+    fn without_a_name_it_is_the_usual_virtual_host_for_both() {
+        for broker in ["amqp://h", "amqp://h/", "amqp://h:5672//"] {
+            let url = Url::parse(broker).unwrap();
+            assert_eq!(Endpoint::of(&url, None, None).virtual_host, "%2F", "{broker}");
+            assert_eq!(with_vhost(&url, None).path(), "/%2F", "{broker}");
+        }
     }
 }
