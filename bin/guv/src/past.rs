@@ -200,6 +200,9 @@ pub(crate) fn replay(options: &ReplayArguments) -> Outcome {
     if nothing {
         eprintln!("the history has no decision of any of these roles in that time");
     }
+    if !config.budgets.is_empty() {
+        eprintln!("each role is replayed by itself: what its budget would have left it is not known");
+    }
     if options.json {
         print_json(&outcomes)?;
     } else if !options.decisions {
