@@ -154,7 +154,7 @@ fn connack(mut body: Bytes, version: Version) -> Result<ConnAck, Malformed> {
             answer.keep_alive = u16::try_from(seconds).ok().filter(|seconds| *seconds > 0);
         }
         (property::MAXIMUM_PACKET_SIZE, Property::Number(most)) => {
-            answer.maximum_packet = u32::try_from(most).unwrap_or(LARGEST).min(LARGEST);
+            answer.maximum_packet = most.min(LARGEST);
         }
         (property::SHARED_AVAILABLE, Property::Number(available)) => answer.shares = available == 1,
         (property::MAXIMUM_QOS, Property::Number(most)) => answer.acknowledges = most > 0,
