@@ -4,7 +4,7 @@
 //! (`+PGID`) and has ended (`-PGID`), a line each. The writing end is ours alone: when we are gone, even by `kill -9`, the
 //! guard reads the end of the pipe, ends the groups that are left, and exits.
 //!
-//! The program calls [`watch`] in a subcommand of its own; [`Guard::start`] runs that.
+//! The program calls [`watch`] in a subcommand of its own; `Guard::start` runs that.
 
 use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Read, Write};
