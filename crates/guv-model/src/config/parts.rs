@@ -223,7 +223,23 @@ pub(super) fn lookup(table: &'static [PartInfo], kind: &str) -> Option<&'static 
     table.iter().find(|part| part.kind == kind)
 }
 
+/// What addresses look like.
+pub(super) const AMQP: &str = "amqp://user:password@host/vhost";
+pub(super) const HTTP: &str = "https://host/path";
+const REDIS: &str = "redis://user:password@host:6379/0";
+const POSTGRES: &str = "postgres://user:password@host/database";
+
 impl PartInfo {
+    /// What its `url` looks like.
+    pub(super) fn address(&self) -> &'static str {
+        match self.kind {
+            "rabbitmq" | "amqp" => AMQP,
+            "sidekiq" | "resque" | "bullmq" | "celery" | "rq" => REDIS,
+            "delayed_job" | "solid_queue" | "good_job" | "river" | "oban" | "pgmq" | "sql" => POSTGRES,
+            _ => HTTP,
+        }
+    }
+
     /// The option with this name.
     pub(super) fn option(&self, name: &str) -> Option<&'static OptionInfo> {
         self.options.iter().find(|option| option.name == name)

@@ -11,10 +11,10 @@ use super::diagnostic::Diagnostics;
 use super::keys::nearest;
 use super::settings::{FileSettings, Given, Processing, Settings};
 use super::tree::Key;
-use super::{Config, Environment, Percentile, RoleConfig, Severity, WorkerLimits};
+use super::{Config, Environment, Percentile, Place, RoleConfig, Severity, WorkerLimits};
 use crate::budget::Budget;
-use crate::schedule::Schedule;
-use crate::{AppName, QueueName, QueueNames, Role, Secret, WorkerName, inverse_normal_cdf};
+use crate::schedule::{Rule, Schedule};
+use crate::{AppName, Policy, QueueName, QueueNames, Role, Secret, WorkerName, inverse_normal_cdf};
 
 const PROCESSING: Duration = Duration::from_secs(10);
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -44,6 +44,11 @@ pub(super) fn resolve(
     let roles: Vec<RoleConfig> =
         file.roles.iter().map(|(key, own)| role(key, own, &file.shared, environment, diagnostics)).collect();
     warn_of_shared_workers(file, &roles, diagnostics);
+    if let (Some(table), true) =
+        (&file.shared.job_worker_ratio, roles.iter().all(|role| role.policy != Policy::Ratio))
+    {
+        warn_of_unused_table("the `'*'` block".to_owned(), Policy::default(), table.place, diagnostics);
+    }
     Some(Config {
         poll_interval: value(&file.shared.poll_interval).unwrap_or(POLL_INTERVAL),
         history: value(&file.shared.history).unwrap_or(HISTORY),
@@ -135,6 +140,42 @@ fn warn_of_shared_workers(file: &FileSettings, roles: &[RoleConfig], diagnostics
             );
         }
     }
+}
+
+/// A minimum that has no effect while a rule of the schedule holds.
+fn warn_of_rules(
+    role: &Key,
+    rules: &[Given<Rule>],
+    otherwise: WorkerLimits,
+    diagnostics: &mut Diagnostics<'_>,
+) {
+    for rule in rules {
+        let minimum = rule.value.minimum.unwrap_or(otherwise.minimum);
+        let maximum = rule.value.maximum.unwrap_or(otherwise.maximum);
+        let own = rule.value.minimum.is_some() || rule.value.maximum.is_some();
+        if own && minimum > maximum {
+            diagnostics.push(
+                Severity::Warning,
+                rule.place,
+                format!(
+                    "role `{}`: while this holds, minimum {minimum} is above maximum {maximum}",
+                    role.text
+                ),
+                "the minimum has no effect",
+                "the maximum wins; raise it in the same entry, or lower the minimum",
+            );
+        }
+    }
+}
+
+fn warn_of_unused_table(whose: String, policy: Policy, place: Place, diagnostics: &mut Diagnostics<'_>) {
+    diagnostics.push(
+        Severity::Warning,
+        place,
+        format!("{whose}: `job_worker_ratio` has no effect with `policy: {}`", policy.name()),
+        "not looked at",
+        "say `policy: ratio`, or leave the table out",
+    );
 }
 
 fn value<T: Clone>(given: &Option<Given<T>>) -> Option<T> {
@@ -243,11 +284,19 @@ fn role(
     let named = |names: Vec<String>| QueueNames::new(names.into_iter().map(QueueName::new).collect());
     let queues = inherited!(queue).and_then(named).unwrap_or_else(|| QueueName::new(&key.text).into());
     let zone = inherited!(time_zone).unwrap_or(TimeZone::UTC);
-    let schedule = inherited!(schedule).map(|rules| Schedule::new(zone, rules));
+    if let Some(rules) = given!(schedule) {
+        warn_of_rules(key, &rules.value, limits, diagnostics);
+    }
+    let rules = inherited!(schedule).map(|rules| rules.into_iter().map(|rule| rule.value).collect());
+    let schedule = rules.map(|rules| Schedule::new(zone, rules));
     let dyno_size = inherited!(dyno_size).unwrap_or_else(|| DYNO_SIZE.to_owned());
+    let policy: Policy = inherited!(policy).unwrap_or_default();
+    if let (Some(table), true) = (&own.job_worker_ratio, policy != Policy::Ratio) {
+        warn_of_unused_table(format!("role `{}`", key.text), policy, table.place, diagnostics);
+    }
     RoleConfig {
         role: Role::new(&key.text),
-        policy: inherited!(policy).unwrap_or_default(),
+        policy,
         job_worker_ratio: inherited!(job_worker_ratio).unwrap_or_default(),
         down_delay: inherited!(down_delay).unwrap_or(DOWN_DELAY),
         queues,

@@ -43,7 +43,7 @@ pub(super) struct Settings {
     pub(super) down_delay: Option<Given<Duration>>,
     pub(super) source: Option<Given<Part>>,
     pub(super) actuator: Option<Given<Part>>,
-    pub(super) schedule: Option<Given<Vec<Rule>>>,
+    pub(super) schedule: Option<Given<Vec<Given<Rule>>>>,
     pub(super) time_zone: Option<Given<jiff::tz::TimeZone>>,
     pub(super) max_step_up: Option<Given<NonZeroU32>>,
     pub(super) max_step_down: Option<Given<NonZeroU32>>,

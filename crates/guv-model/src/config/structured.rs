@@ -1,17 +1,20 @@
 //! Values that are more than one word or number: parts with options, tables, schedules, budgets.
 
-use super::Part;
 use super::keys::nearest;
 use super::parts::{self, OptionInfo, OptionValue, PartInfo, Shape};
 use super::settings::{BudgetSettings, Given};
 use super::tree::{Key, Node, Value};
 use super::value::{About, Reader};
+use super::{Part, Severity};
 use crate::ratio::Step;
 use crate::schedule::{Rule, When};
 use crate::{JobWorkerRatio, Secret};
 
 /// The default of an option that has none.
 const REQUIRED: &str = "required";
+
+/// The option that says how long an answer may take.
+const TIMEOUT: &str = "timeout";
 
 /// The key that says which kind a part is.
 const KIND: &str = "kind";
@@ -54,7 +57,9 @@ impl<'a, 't> Reader<'a, '_, 't> {
                         default: option.default,
                         secret: matches!(option.shape, Shape::Secret | Shape::Url),
                     };
-                    if let Some(value) = (Reader { key, node, about, ..self.again() }).option(option) {
+                    let example = if option.name == "url" { info.address() } else { parts::HTTP };
+                    if let Some(value) = (Reader { key, node, about, ..self.again() }).option(option, example)
+                    {
                         part.options.insert(option.name, value);
                     }
                 }
@@ -74,13 +79,31 @@ impl<'a, 't> Reader<'a, '_, 't> {
         self.given(part)
     }
 
-    fn option(&mut self, option: &OptionInfo) -> Option<OptionValue> {
+    fn option(&mut self, option: &OptionInfo, example: &str) -> Option<OptionValue> {
         Some(match option.shape {
             Shape::Text => OptionValue::Text(self.text()?.value),
             Shape::Secret => OptionValue::Secret(Secret::new(self.text()?.value)),
-            Shape::Url => OptionValue::Url(self.broker()?.value),
+            Shape::Url => OptionValue::Url(self.url(example)?.value),
             Shape::Count => OptionValue::Count(self.count()?.value.into()),
-            Shape::Seconds => OptionValue::Seconds(self.seconds()?.value),
+            Shape::Seconds => {
+                let seconds = self.seconds()?.value;
+                if seconds.is_zero() && option.name == TIMEOUT {
+                    let message = format!(
+                        "role `{}`: with `timeout: 0` nothing is ever answered in time",
+                        self.role.text
+                    );
+                    let help =
+                        format!("give it more time, or leave it out for the default ({} s)", option.default);
+                    self.diagnostics.push(
+                        Severity::Warning,
+                        self.node.place,
+                        message,
+                        "no time at all",
+                        help,
+                    );
+                }
+                OptionValue::Seconds(seconds)
+            }
             Shape::Flag => OptionValue::Flag(self.flag()?.value),
             Shape::Texts => OptionValue::Texts(self.texts()?.value),
         })
@@ -104,13 +127,28 @@ impl<'a, 't> Reader<'a, '_, 't> {
         };
         let steps: Option<Vec<_>> = entries.iter().map(step).collect();
         match steps.and_then(JobWorkerRatio::new) {
-            Some(table) => self.given(table),
+            Some(table) => {
+                self.warn_of_fall(&table);
+                self.given(table)
+            }
             None => self.reject(WANTED, help()),
         }
     }
 
+    /// More workers from fewer jobs on: those in between are never had.
+    fn warn_of_fall(&mut self, table: &JobWorkerRatio) {
+        let mut pairs = table.steps().windows(2).map(|pair| (pair[0], pair[1]));
+        let Some((less, more)) = pairs.find(|(less, more)| more.jobs <= less.jobs) else { return };
+        let message = format!(
+            "role `{}`: {} workers are needed from {} jobs on, so {} never are, from {} on",
+            self.role.text, more.workers, more.jobs, less.workers, less.jobs
+        );
+        let help = "more workers want more jobs: `{1: 1, 2: 25, 3: 50}`";
+        self.diagnostics.push(Severity::Warning, self.node.place, message, "it does not rise", help);
+    }
+
     /// A list of times with limits.
-    pub(super) fn schedule(&mut self) -> Option<Given<Vec<Rule>>> {
+    pub(super) fn schedule(&mut self) -> Option<Given<Vec<Given<Rule>>>> {
         const WANTED: &str = "a list of `{when, minimum, maximum}`";
         const KEYS: [&str; 5] = ["when", "minimum", "min", "maximum", "max"];
         let help = || "write it as `[{when: mon-fri 08:00-18:00, minimum: 2}]`".to_owned();
@@ -135,7 +173,7 @@ impl<'a, 't> Reader<'a, '_, 't> {
                 }
             }
             match when {
-                Some(when) => rules.push(Rule { when, minimum, maximum }),
+                Some(when) => rules.push(Given { value: Rule { when, minimum, maximum }, place: item.place }),
                 None if entries.iter().any(|(key, _)| key.text == "when") => {}
                 None => {
                     let message = format!("role `{}`: a rule of `schedule` has no `when`", self.role.text);

@@ -3,12 +3,12 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::Percentile;
 use super::diagnostic::Diagnostics;
 use super::keys::{KeyName, nearest};
-use super::parts::{ACTUATORS, SOURCES};
+use super::parts::{ACTUATORS, AMQP, SOURCES};
 use super::settings::{Given, Processing, Settings};
 use super::tree::{Key, Node, Value};
+use super::{Percentile, Severity};
 use crate::{BrokerUrl, Policy, schedule};
 
 /// Reads the value of one key.
@@ -140,6 +140,14 @@ impl<'a, 't> Reader<'a, '_, 't> {
 
     fn percentile(&mut self) -> Option<Given<Percentile>> {
         let percent = self.number("a number above 0 and below 100", |n| Percentile::new(n).is_some())?;
+        if percent < 1.0 {
+            let message = format!(
+                "role `{}`: `percentile: {percent}` is less than one job in a hundred",
+                self.role.text
+            );
+            let help = format!("it is in percent: write `percentile: {}`", (percent * 1e4).round() / 100.0);
+            self.diagnostics.push(Severity::Warning, self.node.place, message, "a share, not percent?", help);
+        }
         self.given(Percentile::new(percent)?)
     }
 
@@ -239,13 +247,18 @@ impl<'a, 't> Reader<'a, '_, 't> {
     }
 
     pub(super) fn broker(&mut self) -> Option<Given<BrokerUrl>> {
+        self.url(AMQP)
+    }
+
+    /// A URL that looks like the example.
+    pub(super) fn url(&mut self, example: &str) -> Option<Given<BrokerUrl>> {
         let text = self.text()?;
         match BrokerUrl::parse(&text.value) {
             Ok(url) => self.given(url),
             Err(error) => {
                 // The value is not repeated: it may hold a password.
                 let message = format!("role `{}`: `{}` is not a URL: {error}", self.role.text, self.key.text);
-                let help = "write it as amqp://user:password@host/vhost";
+                let help = format!("write it as {example}");
                 self.diagnostics.error(self.node.place, message, "not a URL", help);
                 None
             }

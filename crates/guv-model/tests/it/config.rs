@@ -126,6 +126,46 @@ histogram: {queue: 'hist.INPUT', worker: processhistograms}",
 }
 
 #[test]
+fn what_has_no_effect_or_is_hardly_meant_is_told() {
+    let once = |text: &str, wanted: &str| {
+        let said = said(text);
+        assert!(said.contains(": warning: ") && said.contains(wanted), "{text}: {said}");
+        assert_eq!(said.lines().count(), 1, "{text}: {said}");
+    };
+    once(
+        "r: {max: 5, schedule: [{when: mon-fri, min: 2}, {when: sat, min: 8}]}",
+        "1:49: warning: role `r`: while this holds, minimum 8 is above maximum 5",
+    );
+    once("r: {min: 3, schedule: [{when: sun, max: 1}]}", "minimum 3 is above maximum 1");
+    once("r: {ratio: {1: 1, 2: 9}}", "role `r`: `job_worker_ratio` has no effect with `policy: deadline`");
+    once("'*': {ratio: {1: 1, 2: 9}}\nr: {}", "the `'*'` block: `job_worker_ratio` has no effect");
+    once("r: {policy: ratio, ratio: {1: 50, 2: 25}}", "2 workers are needed from 25 jobs on, so 1 never are");
+    once("r: {percentile: 0.99}", "write `percentile: 99`");
+    once("r: {source: {kind: rabbitmq, timeout: 0}}", "nothing is ever answered in time");
+    for text in [
+        "r: {max: 5, schedule: [{when: sat, min: 8, max: 9}]}",
+        "'*': {ratio: {1: 1, 2: 9}}\na: {policy: ratio}\nb: {}",
+        "r: {percentile: 1}",
+    ] {
+        assert_eq!(said(text), "", "{text}");
+    }
+}
+
+#[test]
+fn the_help_for_an_address_is_that_of_its_kind() {
+    for (part, wanted) in [
+        ("actuator: {kind: webhook, url: nowhere}", "https://host/path"),
+        ("source: {kind: sidekiq, url: nowhere}", "redis://"),
+        ("source: {kind: river, url: nowhere}", "postgres://"),
+        ("source: {kind: rabbitmq, management: nowhere}", "https://host/path"),
+        ("broker: nowhere", "amqp://"),
+    ] {
+        let said = said(&format!("r: {{{part}}}"));
+        assert!(said.contains(&format!("write it as {wanted}")), "{said}");
+    }
+}
+
+#[test]
 fn every_error_is_told_at_once_with_its_place() {
     insta::assert_snapshot!(said(
         "'*': {min: -1, colour: red}
@@ -335,7 +375,7 @@ b:
     9:11: error: role `a`: `paused` must be true or false, but this is the text "maybe"; the default is false
     10:11: warning: role `a`: `budget` has no effect on a single role; move it to the `'*'` block
     12:11: error: role `b`: `source` names no kind; the kinds are rabbitmq, amqp, sidekiq, resque, bullmq, celery, rq, delayed_job, solid_queue, good_job, river, oban, pgmq, sql, prometheus, http, command
-    13:34: error: role `b`: `url` is not a URL: relative URL without a base; write it as amqp://user:password@host/vhost
+    13:34: error: role `b`: `url` is not a URL: relative URL without a base; write it as https://host/path
     13:50: error: role `b`: `token` must be text, but this is something else; leave the key out for the default (none)
     13:55: error: role `b`: `actuator`: `url` is given twice; it is given first in line 13; keep one of the two
     14:15: error: role `b`: `processing` must be a number of seconds above 0, up to a year, but this is the text "automatic"; the default is 10
