@@ -32,7 +32,7 @@ pub(crate) async fn run(run: Run) -> Outcome {
     let loaded = run.config.load()?;
     let mut signals = Signals::listen().map_err(Stop::internal)?;
     let lock = match &run.lock {
-        Some(path) => match lock::take(path, &mut signals).await? {
+        Some(path) => match lock::take(path, run.listen, &mut signals).await? {
             Some(lock) => Some(lock),
             None => return Ok(ExitCode::SUCCESS),
         },

@@ -205,8 +205,11 @@ async fn a_change_of_the_file_takes_effect_without_a_signal() {
 #[tokio::test]
 async fn of_two_with_one_lock_one_governs() {
     let scene = Scene::set("lock", 1000).await;
-    let flags = ["--json", "--dry-run", "--lock", "guv.lock"];
-    let mut first = scene.command(&flags).stdout(Stdio::piped()).spawn().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap().to_string();
+    drop(free);
+    let flags = ["--json", "--dry-run", "--lock", "guv.lock", "--listen", &address];
+    let mut first = scene.command(&flags[..4]).stdout(Stdio::piped()).spawn().unwrap();
     decision(&mut first, |record| record["outcome"]["workers"] == 25).await;
     let mut command = scene.command(&flags);
     let mut second = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -220,9 +223,27 @@ async fn of_two_with_one_lock_one_governs() {
         panic!("it has ended")
     };
     timeout(PATIENCE, waiting).await.expect("it says so");
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::new();
+    let state = async |wanted: &str| {
+        let asked = async {
+            loop {
+                let answer = client.get(format!("http://{address}/healthz")).send().await;
+                if let Ok(answer) = answer
+                    && answer.text().await.is_ok_and(|state| state == wanted)
+                {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, asked).await.expect("it tells its state");
+    };
+    state("standby\n").await;
     // However the first one ends.
     first.kill().await.unwrap();
     decision(&mut second, |record| record["outcome"]["workers"] == 25).await;
+    state("ok\n").await;
     signal(&second, "-TERM");
     assert_eq!(timeout(PATIENCE, second.wait()).await.expect("it ends").unwrap().code(), Some(0));
 }

@@ -213,6 +213,15 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })
 }
 
+/// Says at `/healthz` that this guv is up and waits, until cancelled; nothing else is to be had meanwhile.
+pub async fn stand_by(listener: TcpListener, cancel: CancellationToken) {
+    let routes = axum::Router::new().route("/healthz", axum::routing::get(|| async { "standby\n" }));
+    let served = axum::serve(listener, routes).with_graceful_shutdown(cancel.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::warn!(%error, "the state is not told any more");
+    }
+}
+
 fn start(
     listener: TcpListener,
     api: Api,
