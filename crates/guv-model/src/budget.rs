@@ -1,8 +1,8 @@
 //! Caps over several roles together.
 //!
-//! What the roles want is cut to the cap: nothing is taken from busy workers, nor from a role's minimum; what is left goes first to the roles
-//! whose deadline can still be kept, the one nearest to missing it first, and the rest, worker by worker, in
-//! the same order to all. The cap holds at every moment: a worker that is being added counts at once,
+//! What the roles want is cut to the cap: nothing is taken from busy workers, nor from a role's minimum; what is left
+//! goes first to the roles whose deadline can still be kept, the one nearest to missing it first, and the rest, worker
+//! by worker, in the same order to all. The cap holds at every moment: a worker that is being added counts at once,
 //! one that is being stopped until it is seen to have gone.
 
 use serde::Serialize;

@@ -1,8 +1,8 @@
 //! What comes after every policy: manual settings, pauses, steps, cooldown, busy workers, repetition.
 //!
 //! A guard takes a decision back towards what there is now, and says so among its limits; it never goes further
-//! than the policy does. Where nobody knows what there is, jobs in hand tell how much that is at least. A manual setting alone replaces what the policy says, and is subject to nothing but the
-//! platform's limit: somebody has looked.
+//! than the policy does. Where nobody knows what there is, jobs in hand tell how much that is at least. A manual setting
+//! alone replaces what the policy says, and is subject to nothing but the platform's limit: somebody has looked.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

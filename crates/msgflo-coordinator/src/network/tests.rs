@@ -131,6 +131,21 @@ fn what_the_broker_refuses_is_tried_again() {
     assert_eq!(bench.tell(Input::Tick), [Action::Bind(edge)]);
 }
 
+fn by_round_robin(deadletter: Option<&str>) -> Binding {
+    let deadletter = deadletter.map(Into::into);
+    Binding::RoundRobin { source: "a.OUT".into(), target: "b.IN".into(), deadletter, retry: None }
+}
+
+/// A network with one edge, which is bound.
+fn with_a_bound_edge() -> (Bench, Binding) {
+    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
+    bench.heard("a-1", &[], &["OUT"]);
+    bench.heard("b-1", &["IN"], &[]);
+    let edge = pubsub("a.OUT", "b.IN");
+    bench.tell(Input::Bound(edge.clone(), Ok(())));
+    (bench, edge)
+}
+
 /// From `a` to `b` by a round robin, with more of it.
 fn round_robin(more: &str) -> String {
     format!("a(X) OUT -> IN rr(msgflo/RoundRobin) OUT -> IN b(Y)\nc(Z)\n{more}")
@@ -141,8 +156,7 @@ fn a_connection_stays_as_it_was_until_what_it_is_to_be_is_there() {
     let all = ["a", "b", "c"];
     let (mut bench, _) = Bench::new(&round_robin(""), &all);
     bench.heard("a-1", &[], &["OUT"]);
-    let plain =
-        Binding::RoundRobin { source: "a.OUT".into(), target: "b.IN".into(), deadletter: None, retry: None };
+    let plain = by_round_robin(None);
     assert_eq!(bench.heard("b-1", &["IN"], &[]), [Action::Bind(plain.clone())]);
     bench.tell(Input::Bound(plain.clone(), Ok(())));
 
@@ -155,12 +169,7 @@ fn a_connection_stays_as_it_was_until_what_it_is_to_be_is_there() {
     bench.heard("c-1", &["IN"], &[]);
     assert!(matches!(&bench.edges()[..], [(EdgeState::Failed, Some(reason))] if reason.contains("abc")));
 
-    let parked = Binding::RoundRobin {
-        source: "a.OUT".into(),
-        target: "b.IN".into(),
-        deadletter: Some("c.IN".into()),
-        retry: None,
-    };
+    let parked = by_round_robin(Some("c.IN"));
     let actions = bench.tell(desire(&round_robin("rr DEADLETTER -> IN c"), &all));
     assert_eq!(actions, [Action::Bind(parked.clone())], "the one before stays until this is there");
     assert_eq!(bench.tell(Input::Bound(parked, Ok(()))), [Action::Unbind(plain)]);
@@ -169,12 +178,7 @@ fn a_connection_stays_as_it_was_until_what_it_is_to_be_is_there() {
 
 #[test]
 fn what_an_earlier_life_bound_is_shown_as_it_is() {
-    let parked = Binding::RoundRobin {
-        source: "a.OUT".into(),
-        target: "b.IN".into(),
-        deadletter: Some("c.IN".into()),
-        retry: None,
-    };
+    let parked = by_round_robin(Some("c.IN"));
     let graph = round_robin("rr DEADLETTER -> IN c");
     let (mut bench, _) = Bench::remembering(&graph, &["a", "b", "c"], vec![parked.clone()]);
     bench.heard("a-1", &[], &["OUT"]);
@@ -188,11 +192,7 @@ fn what_an_earlier_life_bound_is_shown_as_it_is() {
 
 #[test]
 fn what_somebody_else_removes_is_bound_again() {
-    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
-    bench.heard("a-1", &[], &["OUT"]);
-    bench.heard("b-1", &["IN"], &[]);
-    let edge = pubsub("a.OUT", "b.IN");
-    bench.tell(Input::Bound(edge.clone(), Ok(())));
+    let (mut bench, edge) = with_a_bound_edge();
     let revision = bench.network.revision();
     for _ in 0..2 {
         bench.now = bench.network.wake().unwrap();
@@ -212,11 +212,7 @@ fn what_somebody_else_removes_is_bound_again() {
 
 #[test]
 fn an_edge_that_goes_while_it_is_looked_after_is_unbound() {
-    let (mut bench, _) = Bench::new("a(X) OUT -> IN b(Y)", &["a", "b"]);
-    bench.heard("a-1", &[], &["OUT"]);
-    bench.heard("b-1", &["IN"], &[]);
-    let edge = pubsub("a.OUT", "b.IN");
-    bench.tell(Input::Bound(edge.clone(), Ok(())));
+    let (mut bench, edge) = with_a_bound_edge();
     bench.now = bench.network.wake().unwrap();
     bench.tell(Input::Tick);
     assert_eq!(bench.tell(desire("a(X), b(Y)", &["a", "b"])), []);

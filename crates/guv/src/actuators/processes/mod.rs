@@ -2,8 +2,8 @@
 //!
 //! What to run is the role's `command`, else the line of a Procfile with the worker's name. Each process leads a process
 //! group, which is ended as a whole: SIGTERM, the role's grace, SIGKILL. One that ends by itself is started again, at once
-//! if it had lived a while, else with growing pauses. Those of roles that are not governed any more end. However guv ends, also by SIGKILL, no process outlives it: a guard
-//! ends those that are left.
+//! if it had lived a while, else with growing pauses. Those of roles that are not governed any more end. However guv ends,
+//! also by SIGKILL, no process outlives it: a guard ends those that are left.
 //!
 //! [`Processes`] is the handle of a task, `service`, that owns them; which process is in which state is
 //! kept by `slots`, which is pure.
