@@ -13,6 +13,11 @@ const START: f64 = 55.0;
 /// The days on which settings are chosen; they are in no scenario.
 const REHEARSAL: [usize; 4] = [4, 19, 33, 47];
 
+/// Multiples of it fall evenly between whole numbers.
+const GOLDEN: f64 = 0.618_033_988_749_895;
+/// An hour that is cheap to try is tried so often.
+const OFTEN: u64 = 10;
+
 /// 13 July among the days.
 const BUSIEST: usize = 12;
 /// A day with fewer requests is one on which the server was away, or the log was.
@@ -89,8 +94,8 @@ pub(crate) fn standard(seeds: u64) -> Vec<Scenario> {
         even(ALL, 8.0, 180.0, 1),
         even(ALL, 0.3, 60.0, 1),
         even(Traffic::Spikes, 8.0, 60.0, seeds),
-        even(Traffic::Bursts, 0.0, 60.0, seeds),
-        Scenario { interval: 1.0, ..even(Traffic::Bursts, 0.0, 60.0, seeds) },
+        even(Traffic::Bursts, 0.0, 60.0, seeds.max(OFTEN)),
+        Scenario { interval: 1.0, ..even(Traffic::Bursts, 0.0, 60.0, seeds.max(OFTEN)) },
     ]
 }
 
@@ -158,8 +163,11 @@ impl Scenario {
             }
             Traffic::Spikes => each_seed(&spikes()),
             Traffic::Bursts => {
-                let workload = traces.language_model()?;
-                (0..seeds).map(|seed| (named(seed), seed, workload.clone())).collect()
+                let hour = traces.language_model()?;
+                // There is one such hour only: each time the looks fall elsewhere in it.
+                let later =
+                    |seed: u64| hour.later((seed as f64 * GOLDEN).fract() * Watch::default().interval);
+                (0..seeds).map(|seed| (named(seed), seed, later(seed))).collect()
             }
         };
         let bursts = self.traffic == Traffic::Bursts;

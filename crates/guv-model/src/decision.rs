@@ -406,12 +406,15 @@ fn write_prospect(f: &mut fmt::Formatter<'_>, prospect: &Prospect, estimate: &Es
         Some(Need::Work(Demand { work, within })) => {
             write!(f, ", {work:.0} s of work within {within:.0} s need {workers}")
         }
-        Some(Need::Peak(jobs)) => {
-            write!(f, ", {workers} kept for a peak as there was, of {}", count(jobs.round() as u64, "job"))
+        Some(Need::Burst(jobs)) => {
+            let jobs = count(jobs.round() as u64, "job");
+            write!(
+                f,
+                ", {workers} stand by for a burst of {jobs} within {:.0} s, as there often is",
+                forecast.alone
+            )
         }
-        Some(Need::Standing) => {
-            write!(f, ", {workers} stand by for jobs that cannot wait for a start")
-        }
+        Some(Need::Fresh) => write!(f, ", {workers} kept of those there were at first"),
         None => write!(f, ", {workers} do"),
     }
 }

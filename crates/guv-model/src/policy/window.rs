@@ -47,6 +47,11 @@ impl EstimateWindow {
         self.estimates.iter().copied().max()
     }
 
+    /// Whether it remembers anything at all.
+    pub(super) fn remembers(&self) -> bool {
+        self.capacity > 0
+    }
+
     /// Whether it remembers as many as it can: so long somebody has looked.
     pub fn is_full(&self) -> bool {
         self.estimates.len() == self.capacity

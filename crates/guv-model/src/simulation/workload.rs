@@ -121,6 +121,12 @@ impl Workload {
         Self { arrivals, services, length }
     }
 
+    /// The same jobs so many seconds later.
+    pub fn later(&self, seconds: f64) -> Self {
+        let arrivals = self.arrivals.iter().map(|arrival| arrival + seconds).collect();
+        Self { arrivals, services: self.services.clone(), length: self.length + seconds }
+    }
+
     /// How many jobs there are.
     pub fn len(&self) -> usize {
         self.arrivals.len()

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use guv_model::{
-    Action, Config, Environment, Need, Observation, QueueSample, Reason, RoleConfig, RoleState, Timestamp,
-    WorkerCount,
+    Action, Config, Environment, Need, Observation, Prospect, QueueSample, Reason, RoleConfig, RoleState,
+    Timestamp, WorkerCount,
 };
 use proptest::prelude::*;
 
@@ -119,7 +119,67 @@ fn after_a_batch_workers_are_kept_for_minutes_and_not_longer() {
     }
     assert_eq!(workers, 0, "{reasons:#?}");
     assert!((120..=330).contains(&kept), "{kept} s: {reasons:#?}");
-    assert!(reasons.iter().any(|reason| reason.contains("kept for a peak as there was")), "{reasons:#?}");
+    assert!(reasons.iter().any(|reason| reason.contains("stand by for a burst")), "{reasons:#?}");
+}
+
+/// Whoever looks for the first time knows nothing but that these workers have been there.
+#[test]
+fn the_workers_that_there_are_at_first_go_little_by_little() {
+    let role = role("");
+    let mut state = RoleState::new(4);
+    let mut workers = 20;
+    let mut kept = Vec::new();
+    for poll in 0..=20 {
+        let decision = state.step(&role, &seen(0, 2, 0.2, workers), at(poll * 30));
+        if decision.to_string().contains("kept of those there were at first") {
+            kept.push(workers);
+        }
+        workers = decision.target.unwrap_or(workers);
+    }
+    assert!(kept.len() > 10 && workers < 8, "{kept:?}, then {workers}");
+    let once = RoleState::new(0).step(&role, &seen(0, 2, 0.2, 20), at(0));
+    assert!(once.target.is_some_and(|target| target < 8), "who looks only once has no later: {once}");
+    let patient = Config::parse(
+        "a: {processing: 10, deadline: 200, boot: 50, maximum: 40}",
+        &Environment::default(),
+        &[],
+    );
+    let patient = patient.strict().expect("it is valid").roles.remove(0);
+    let decision = RoleState::new(4).step(&patient, &seen(0, 2, 0.2, 10), at(0));
+    assert!(decision.target.is_some_and(|target| target < 5), "these jobs can wait for a start: {decision}");
+}
+
+/// Half a minute of many jobs, again and again, that is over when it is seen; and a quarter of an hour of as many.
+#[test]
+fn a_rise_is_believed_as_far_as_rises_last() {
+    let expected_of_a_rise = |looks: u64| {
+        let role = role("");
+        let mut state = RoleState::new(4);
+        let mut expected = 0.0;
+        for poll in 0..700 {
+            let rate = if poll % 61 < looks { 4.0 } else { 0.4 };
+            let decision = state.step(&role, &seen(0, 4, rate, 6), at(poll * 30));
+            if poll % 61 == 0 {
+                expected = decision.inputs.prospect.expect("it looked ahead").forecast.excess;
+            }
+        }
+        expected
+    };
+    let (short, long) = (expected_of_a_rise(1), expected_of_a_rise(30));
+    assert!(short > 0.0 && long > 1.5 * short, "{short} and {long}");
+}
+
+#[test]
+fn a_reason_of_the_past_that_is_none_any_more_is_no_error() {
+    let forecast = r#""forecast": {"rate": 1.0, "excess": 0.0, "dispersion": 1.0, "peak": 4.0}"#;
+    let read = |why: &str| {
+        let text = format!(r#"{{{forecast}, "booting": 0, "slack": 30.0, "why": {why}}}"#);
+        serde_json::from_str::<Prospect>(&text).expect("old records are read").why
+    };
+    assert_eq!(read(r#""standing""#), None);
+    assert_eq!(read(r#"{"peak": 4.0}"#), None);
+    assert_eq!(read(r#"{"burst": 4.0}"#), Some(Need::Burst(4.0)));
+    assert_eq!(read("null"), None);
 }
 
 #[test]

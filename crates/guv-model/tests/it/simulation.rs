@@ -215,7 +215,7 @@ fn a_platform_that_refuses_is_asked_again() {
     assert!(outcome.refused > 10);
     assert_eq!(at(870.0).workers, 1);
     assert!(at(900.0).workers > 8);
-    assert_eq!(at(3600.0).waiting, 0, "the backlog is gone");
+    assert_eq!(at(1200.0).waiting, 0, "the backlog is gone");
 }
 
 #[test]

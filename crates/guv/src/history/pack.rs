@@ -18,7 +18,7 @@ pub(super) const COLUMNS: [&str; 5] = [
 ];
 
 /// The other numbers, and the short lists of them. New ones are put at the end, so that old records can be read.
-pub(super) const NUMBERS: [&str; 33] = [
+pub(super) const NUMBERS: [&str; 36] = [
     "/cycle",
     "/decision/estimate/jobs",
     "/decision/estimate/turns",
@@ -52,6 +52,9 @@ pub(super) const NUMBERS: [&str; 33] = [
     "/decision/inputs/prospect/why/work/work",
     "/decision/inputs/prospect/why/work/within",
     "/decision/inputs/prospect/why/peak",
+    "/decision/inputs/prospect/forecast/burst",
+    "/decision/inputs/prospect/forecast/alone",
+    "/decision/inputs/prospect/why/burst",
 ];
 
 /// What a policy that looks ahead expects: in old records as a whole, since then number by number.

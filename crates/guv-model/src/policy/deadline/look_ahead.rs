@@ -13,8 +13,8 @@
 //! ½·S·(1 + v²) is the mean rest of a job that is under way. What waits is due by its age: what is in hand by D less the age of the
 //! oldest, and half of what waits by D less half of that age. There are enough workers if capacity(x) ≥ work in each case.
 //!
-//! Where a start takes longer than jobs may wait, a rise that is seen is a rise that is late: then there must always be enough
-//! workers for the rate and its chance, whatever waits now ([`Outlook::standing`]).
+//! Where a start takes longer than jobs may wait, a burst that is seen is a burst that is late: then there must always be enough
+//! workers for as many jobs as often come before a start is over, whatever waits now ([`Outlook::standing`]).
 
 use serde::{Deserialize, Serialize};
 
@@ -22,14 +22,10 @@ use super::traffic::Forecast;
 
 /// How far ahead, and in which steps, seconds.
 const HORIZON: f64 = 180.0;
-const STEP: f64 = 12.0;
+const STEP: f64 = 6.0;
 
 /// A new worker counts only where it would have at least this long to work, seconds: what is due sooner it cannot help.
-const OF_USE: f64 = 18.0;
-
-/// For this part of the peak there is always room, and for so much more of it with each e-fold of the dispersion: what has
-/// come in bursts will again.
-const READY_FOR: (f64, f64) = (0.17, 0.13);
+const OF_USE: f64 = 27.0;
 
 /// No more workers are ever thought of.
 const MOST: u32 = u32::MAX / 4;
@@ -76,10 +72,10 @@ pub struct Demand {
 pub enum Need {
     /// They cannot do this in time.
     Work(Demand),
-    /// There has often been a peak of so many jobs, and there will be again.
-    Peak(f64),
-    /// A start takes longer than jobs may wait, so that those that come meanwhile need workers that are there.
-    Standing,
+    /// So many jobs have often come within less than a start takes, and will again.
+    Burst(f64),
+    /// There were more at first, and it has not been looked for long.
+    Fresh,
 }
 
 /// So many workers, and why not fewer: `None` where nobody asks for more.
@@ -103,43 +99,11 @@ impl Outlook {
         (low, demand.map(Need::Work).or(why))
     }
 
-    /// The workers that have to be there whatever waits: as many as are configured, room for a peak, and those that stand
-    /// by, `z` deviations included.
-    pub(super) fn least(&self, minimum: u32, z: f64) -> Needed {
-        let peak = (self.room(), Some(Need::Peak(self.forecast.peak)));
-        let standing = (self.standing(z), Some(Need::Standing));
-        // The last of the greatest is taken.
-        [standing, peak, (minimum, None)].into_iter().max_by_key(|(workers, _)| *workers).unwrap_or_default()
-    }
-
-    /// The workers that a part of the peak needs.
-    fn room(&self) -> u32 {
-        let Self { mean, forecast, slack, boot, .. } = *self;
-        let part = READY_FOR.0 + READY_FOR.1 * forecast.dispersion.ln();
-        // Where jobs may wait for longer than a start takes, there is the time to start what a peak needs.
-        let jobs = (boot / slack).min(1.0) * part * forecast.peak;
-        (jobs * mean / (slack * self.concurrency)).ceil() as u32
-    }
-
-    /// The workers that always have to be there, `z` deviations included, for each time in which a start takes e times as
-    /// long as jobs may wait: enough for the jobs of any half to eight times that jobs may wait, from an empty queue.
-    fn standing(&self, z: f64) -> u32 {
-        let Self { mean, spread, forecast, slack, .. } = *self;
-        let z = z * (self.boot / slack).ln();
-        if z <= 0.0 {
-            return 0;
-        }
-        let busy = [0.5, 1.0, 2.0, 4.0, 8.0].map(|times| {
-            let jobs = forecast.rate * slack * times;
-            let work = mean * (jobs + z * (jobs * spread * forecast.dispersion).sqrt());
-            work / (slack * times + slack)
-        });
-        (busy.into_iter().fold(0.0, f64::max) / self.concurrency).ceil() as u32
-    }
-
-    /// Jobs in work on average, if all that comes is done.
-    pub(super) fn load(&self) -> f64 {
-        self.forecast.rate * self.mean
+    /// The workers that have to be there whatever waits: so many for a burst as there often is one, if they begin with nothing to do.
+    pub(super) fn standing(&self) -> Needed {
+        let Self { mean, forecast, slack, concurrency, .. } = *self;
+        let workers = forecast.burst * mean / ((forecast.alone + slack) * concurrency);
+        (workers.ceil() as u32, Some(Need::Burst(forecast.burst)))
     }
 
     fn current(&self) -> u32 {

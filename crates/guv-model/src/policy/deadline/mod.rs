@@ -10,16 +10,18 @@
 //! seen empty; without rates the balance of jobs gives them; a bound on the jobs in hand counts in full; without ready
 //! messages nothing is changed.
 
-mod levels;
+mod bursts;
 mod look_ahead;
 mod lull;
+mod rises;
 mod silence;
 mod starts;
 mod traffic;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{
     Action, Decision, Estimate, InFlight, Inputs, Observation, Policy, Reason, RoleConfig, Timestamp,
@@ -27,28 +29,27 @@ use crate::{
 };
 
 use super::{Memory, within_platform};
-use look_ahead::Outlook;
+use look_ahead::{Needed, Outlook};
 use lull::Lull;
 use starts::Starts;
-use traffic::Traffic;
+use traffic::{Traffic, Waits};
 
 pub use look_ahead::{Demand, Need};
 pub use traffic::Forecast;
 
-/// So many deviations above what is expected count when workers are added, at one job in work and less; fewer, with the root of
-/// the load, where there are more.
-const UP: f64 = 0.35;
+/// So many deviations above what is expected count when workers are added: hardly any, for they can still be added later.
+const UP: f64 = 0.05;
 /// So many count when workers are taken away, for to have them again takes a start.
-const DOWN: f64 = 1.15;
+const DOWN: f64 = 1.25;
 /// So many deviations of the processing time are left for a job itself.
-const TAIL: f64 = 2.2;
+const TAIL: f64 = 1.85;
 /// What is seen may be this old, as a part of the time between looks, seconds at most.
 const STALE: (f64, f64) = (1.0 / 6.0, 5.0);
 /// A worker that was needed so short a time ago is not taken away, but for a lull: where it is looked often, some look will always
 /// find fewer.
 const JUST: Duration = Duration::from_secs(10);
-/// So many deviations count for the workers that always have to be there: to have them, and to keep them.
-const STANDING: (f64, f64) = (1.0, 1.5);
+/// The workers that there are at first go little by little in so many seconds, but for a lull: they are the best there is to go by.
+const FRESH: f64 = 600.0;
 
 /// What is remembered of a role for this policy.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +63,8 @@ pub(crate) struct History {
     interval: Duration,
     /// When all workers that there were were needed last.
     all_needed: Option<Timestamp>,
+    /// The first look, and the workers then.
+    first: Option<(Timestamp, u32)>,
 }
 
 /// What a decision of this policy rests on beside what was seen.
@@ -74,8 +77,23 @@ pub struct Prospect {
     /// How long a job may wait and still be done in time, going by what is known of its processing time.
     #[serde(with = "crate::seconds")]
     pub slack: Duration,
-    /// Why fewer workers would not do; `None` where the fewest suffice.
+    /// Why fewer workers would not do; `None` where the fewest suffice, and in old records where it is no reason any more.
+    #[serde(default, deserialize_with = "known")]
     pub why: Option<Need>,
+}
+
+/// A reason that is known, or none.
+fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Need>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Read {
+        Known(Need),
+        Unknown(IgnoredAny),
+    }
+    Ok(match Option::<Read>::deserialize(deserializer)? {
+        Some(Read::Known(need)) => Some(need),
+        Some(Read::Unknown(_)) | None => None,
+    })
 }
 
 impl History {
@@ -84,9 +102,10 @@ impl History {
         if let Some(before) = self.traffic.last_seen().filter(|before| *before < now) {
             self.interval = now.saturating_since(before);
         }
-        let came = self.traffic.observe(role, observation, now);
+        let came = self.traffic.observe(role, observation, self.waits(role), now);
         self.lull.observe(role, came, observation.workers, self.interval);
         if let Some(workers) = observation.workers {
+            self.first.get_or_insert((now, workers.current));
             self.starts.observe(workers, role.boot.as_secs_f64(), now);
         }
         match observation.queue.ready {
@@ -118,6 +137,26 @@ impl History {
         observation.queue.oldest.or_else(since).unwrap_or_default()
     }
 
+    fn waits(&self, role: &RoleConfig) -> Waits {
+        let (mean, deviation) = (role.processing.as_secs_f64(), role.stddev.as_secs_f64());
+        let deadline = role.deadline.as_secs_f64();
+        let interval = self.interval.as_secs_f64();
+        let stale = (interval * STALE.0).min(STALE.1);
+        // Where jobs take about as long as they may, half of the time is left for waiting: more would need workers without end.
+        let slack = (deadline - mean - TAIL * deviation - stale).max(deadline / 2.0);
+        // A burst begins half an interval before it is seen, on average.
+        Waits { slack, blind: role.boot.as_secs_f64() + interval / 2.0 }
+    }
+
+    /// How many of the workers that there were at first are still to be kept: where jobs can wait for a start, none.
+    fn fresh(&self, waits: Waits, now: Timestamp) -> Needed {
+        let first = self.first.filter(|_| waits.alone() > 0.0);
+        let kept = first.map_or(0.0, |(at, workers)| {
+            f64::from(workers) * (1.0 - now.saturating_since(at).as_secs_f64() / FRESH).max(0.0)
+        });
+        (kept.round() as u32, Some(Need::Fresh))
+    }
+
     fn outlook(
         &self,
         role: &RoleConfig,
@@ -128,12 +167,9 @@ impl History {
     ) -> Outlook {
         let held = InFlight::of(&observation.queue, observation.workers, role.concurrency);
         let (mean, deviation) = (role.processing.as_secs_f64(), role.stddev.as_secs_f64());
-        let deadline = role.deadline.as_secs_f64();
-        let stale = (self.interval.as_secs_f64() * STALE.0).min(STALE.1);
         let boot = role.boot.as_secs_f64();
         let booting: Vec<_> = self.starts.expected(boot, now).collect();
-        // Where jobs take about as long as they may, half of the time is left for waiting: more would need workers without end.
-        let slack = (deadline - mean - TAIL * deviation - stale).max(deadline / 2.0);
+        let slack = self.waits(role).slack;
         let mut forecast = self.traffic.forecast();
         // Where jobs may wait for longer than a start takes, there is the time to see whether a change lasts.
         forecast.excess *= (boot / slack).min(1.0);
@@ -193,11 +229,13 @@ pub(super) fn decide(
     let (to_go_up, (needed, why)) = if is_lull {
         (none, none)
     } else {
-        let least = |z| outlook.least(bounds.bound(0), z);
-        let up = UP / outlook.load().max(1.0).sqrt();
-        let to_go_up = outlook.needed(up, least(STANDING.0));
-        let to_keep = || outlook.needed(DOWN, least(STANDING.1));
-        (to_go_up, if to_go_up.0 > current { to_go_up } else { to_keep() })
+        // Somebody who looks but once would never take anybody away.
+        let fresh = if memory.window.remembers() { history.fresh(history.waits(role), now) } else { none };
+        // The last of the greatest is taken.
+        let least = [fresh, outlook.standing(), none].into_iter().max_by_key(|(workers, _)| *workers);
+        let least = least.unwrap_or(none);
+        let to_go_up = outlook.needed(UP, least);
+        (to_go_up, if to_go_up.0 > current { to_go_up } else { outlook.needed(DOWN, least) })
     };
     let jobs = ready.saturating_add(in_flight.jobs().unwrap_or(0));
     let estimate = Estimate {

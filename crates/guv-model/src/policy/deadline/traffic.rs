@@ -4,30 +4,24 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::levels::Levels;
+use super::bursts::Bursts;
+use super::rises::Rises;
 use super::silence::Silence;
 use crate::{InFlight, Observation, RoleConfig, Timestamp};
 
-/// The time constant of the slow rate.
-const SLOW: f64 = 600.0;
-/// The time constant of the fast rate.
-const FAST: f64 = 50.0;
-/// How much of the difference between fast and slow is believed when traffic falls.
-const FALL: f64 = 0.4;
-/// How much of it is believed when traffic rises: being late costs deadlines, being early only money.
-const RISE: f64 = 0.7;
-/// The time constant of the dispersion.
-const DISPERSED: f64 = 600.0;
+/// The time constant of the slow rate, seconds.
+const SLOW: f64 = 500.0;
+/// The time constant of the fast rate, seconds: how fast it follows a rise, and how fast it falls.
+const FAST: (f64, f64) = (16.0, 40.0);
+/// How much of the difference between fast and slow is believed when traffic falls: being late costs deadlines, being early only
+/// money.
+const FALL: f64 = 0.8;
+/// The time constant of the dispersion, seconds.
+const DISPERSED: f64 = 1500.0;
 /// It is told from what comes in so many seconds, however often it is looked: what comes in bursts comes evenly within the burst.
 const TOGETHER: f64 = 30.0;
 /// No single one of these makes more of the dispersion than this.
-const WILDEST: f64 = 100.0;
-/// So many deviations above what is expected are no chance any more: the traffic has changed.
-const JUMP: f64 = 4.0;
-/// Then the fast rate follows within so many seconds: one batch of jobs is not yet a rate.
-const FOLLOWED: f64 = 15.0;
-/// For this share of the time there may be more jobs than what is called their peak.
-const EXCEEDED: f64 = 1.0 / 15.0;
+const WILDEST: f64 = 80.0;
 /// Looks that follow each other faster than this are taken together.
 const SHORTEST: Duration = Duration::from_millis(900);
 /// What happened in a time longer than this is not taken for what happens now.
@@ -42,27 +36,37 @@ pub struct Forecast {
     pub rate: f64,
     /// Jobs per second that come beside these for the moment, or stay away; it fades.
     pub excess: f64,
-    /// Variance of the arrivals ÷ their mean: 1 where they are independent of each other, more where they come in bursts.
+    /// Mean square of what came beside what was expected ÷ what was expected: 1 where arrivals are independent of each other, more
+    /// where they come in bursts that nobody foresees.
     pub dispersion: f64,
-    /// The jobs in the system that were exceeded a fifteenth of the time, as far as it is remembered.
-    pub peak: f64,
+    /// Jobs of a burst as there often is one, as far as they cannot wait for a start.
+    #[serde(default)]
+    pub burst: f64,
+    /// The seconds in which these come.
+    #[serde(default)]
+    pub alone: f64,
 }
 
 /// The time constant with which an excess is expected to fade.
-const FADE: f64 = 60.0;
+const FADE: f64 = 75.0;
 
 impl Forecast {
     /// How many jobs are expected within so many seconds.
     pub(crate) fn jobs_within(&self, seconds: f64) -> f64 {
-        (self.rate * seconds + self.excess * FADE * (1.0 - (-seconds / FADE).exp())).max(0.0)
+        (self.rate * seconds + self.excess_within(seconds)).max(0.0)
+    }
+
+    /// How many of them come beside the rate; negative for those that stay away.
+    pub(super) fn excess_within(&self, seconds: f64) -> f64 {
+        self.excess * FADE * (1.0 - (-seconds / FADE).exp())
     }
 }
 
 /// The traffic of one role.
 ///
-/// Two exponential means of the arrival rate, one slow and one fast; the squared deviation of what comes within half a
-/// minute from what the slow one expects gives the dispersion. All begin as plain means, so that the first look counts in full. Where more has come than
-/// chance explains, the fast mean believes it.
+/// Two exponential means of the arrival rate: one slow, and one fast, which follows a rise at once. All begin as plain means, so that the
+/// first look counts in full. How much of a rise lasts is learnt ([`Rises`]), and how far what comes within half a minute is from
+/// what was expected gives the dispersion.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traffic {
     slow: f64,
@@ -70,18 +74,38 @@ pub(crate) struct Traffic {
     dispersion: f64,
     /// What has come since the dispersion was last told.
     gathered: Gathered,
-    levels: Levels,
+    rises: Rises,
+    bursts: Bursts,
     silence: Silence,
+    /// How long jobs may wait, and how long they would wait for a worker: as of the last look.
+    waits: Waits,
     /// Seconds observed.
     age: f64,
     seen: Option<Seen>,
 }
 
-/// Jobs that have come within so many seconds.
+/// What jobs may wait, and what they would have to, seconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Waits {
+    /// So long a job may wait and still be done in time.
+    pub(super) slack: f64,
+    /// So long it takes from the first job of a burst until whoever is asked for then is there.
+    pub(super) blind: f64,
+}
+
+impl Waits {
+    /// What comes within so long a time cannot wait for a start.
+    pub(super) fn alone(self) -> f64 {
+        (self.blind - self.slack).max(0.0)
+    }
+}
+
+/// Jobs that have come within so many seconds, and those that had been expected within [`TOGETHER`].
 #[derive(Clone, Copy, Debug, Default)]
 struct Gathered {
     jobs: f64,
     seconds: f64,
+    expected: f64,
 }
 
 /// The last look.
@@ -95,7 +119,14 @@ struct Seen {
 impl Traffic {
     /// Takes in a look at the queue; returns how many jobs have come since the last one, 0 where that is not known. Without the
     /// number of ready messages a look tells nothing.
-    pub(crate) fn observe(&mut self, role: &RoleConfig, observation: &Observation, now: Timestamp) -> f64 {
+    pub(super) fn observe(
+        &mut self,
+        role: &RoleConfig,
+        observation: &Observation,
+        waits: Waits,
+        now: Timestamp,
+    ) -> f64 {
+        self.waits = waits;
         let queue = &observation.queue;
         let Some(ready) = queue.ready else { return 0.0 };
         let held = InFlight::of(queue, observation.workers, role.concurrency).jobs().unwrap_or(0);
@@ -111,7 +142,6 @@ impl Traffic {
         }
         self.seen = Some(seen);
         let seconds = gap.as_secs_f64();
-        self.levels.observe(jobs, seconds);
         if gap > LONGEST {
             return 0.0;
         }
@@ -124,17 +154,20 @@ impl Traffic {
     }
 
     fn follow(&mut self, arrivals: f64, seconds: f64) {
-        let of_all = seconds / (self.age + seconds);
         self.disperse(arrivals, seconds);
-        let expected = (self.slow * seconds).max(FEWEST);
-        let chance = (expected * self.dispersion.max(1.0)).sqrt();
-        let jumped = arrivals - expected > JUMP * chance;
+        let of_all = seconds / (self.age + seconds);
         let rate = arrivals / seconds;
-        self.slow += (1.0 - (-seconds / SLOW).exp()).max(of_all) * (rate - self.slow);
-        let follows = if jumped { (seconds / FOLLOWED).min(1.0) } else { 0.0 };
-        self.fast += (1.0 - (-seconds / FAST).exp()).max(of_all).max(follows) * (rate - self.fast);
+        let towards = |constant: f64| (1.0 - (-seconds / constant).exp()).max(of_all);
+        self.slow += towards(SLOW) * (rate - self.slow);
+        let fast = if rate > self.fast { FAST.0 } else { FAST.1 };
+        self.fast += towards(fast) * (rate - self.fast);
         self.age += seconds;
         self.silence.observe(arrivals, seconds);
+        self.rises.observe(arrivals, seconds, &Forecast { excess: self.fast - self.slow, ..self.steady() });
+        self.bursts.observe(arrivals, seconds, self.waits.alone(), self.waits.slack);
+        if self.gathered.seconds == 0.0 {
+            self.gathered.expected = self.expected().jobs_within(TOGETHER);
+        }
     }
 
     fn disperse(&mut self, arrivals: f64, seconds: f64) {
@@ -144,9 +177,9 @@ impl Traffic {
             return;
         }
         let observed = self.age + seconds;
-        let Gathered { jobs, seconds } = std::mem::take(&mut self.gathered);
+        let Gathered { jobs, seconds, expected } = std::mem::take(&mut self.gathered);
         let of_all = seconds / observed;
-        let expected = (self.slow * seconds).max(FEWEST);
+        let expected = (expected * seconds / TOGETHER).max(FEWEST);
         let deviation = ((jobs - expected).powi(2) / expected).min(WILDEST);
         self.dispersion += (seconds / DISPERSED).min(1.0).max(of_all) * (deviation - self.dispersion);
     }
@@ -157,14 +190,19 @@ impl Traffic {
         if self.silence.is_over() {
             return Forecast { dispersion, ..Forecast::default() };
         }
+        let Waits { blind, .. } = self.waits;
+        Forecast { dispersion, burst: self.bursts.often(blind), alone: self.waits.alone(), ..self.expected() }
+    }
+
+    /// The rates alone.
+    fn expected(&self) -> Forecast {
         let change = self.fast - self.slow;
-        let believed = if change > 0.0 { RISE } else { FALL };
-        Forecast {
-            rate: self.slow,
-            excess: believed * change,
-            dispersion,
-            peak: self.levels.exceeded(EXCEEDED),
-        }
+        let believed = if change > 0.0 { self.rises.lasting() } else { FALL };
+        Forecast { excess: believed * change, ..self.steady() }
+    }
+
+    fn steady(&self) -> Forecast {
+        Forecast { rate: self.slow, ..Forecast::default() }
     }
 
     /// How long ago the last look but this one was.
