@@ -9,11 +9,11 @@ use std::collections::VecDeque;
 /// Of so many seconds the most is remembered.
 const BLOCK: f64 = 300.0;
 /// A second of work that is in time is worth so many seconds of a worker.
-const WORTH: f64 = 18.0;
+const WORTH: f64 = 17.0;
 /// Whatever it is worth, no less than a tenth of the blocks is left out.
 const RAREST: f64 = 0.9;
 /// The time constant with which it is forgotten, seconds.
-const REMEMBERED: f64 = 3600.0;
+const REMEMBERED: f64 = 2700.0;
 /// Eighths of a doubling: up to a million jobs.
 const BUCKETS: usize = 160;
 const PER_DOUBLING: f64 = 8.0;

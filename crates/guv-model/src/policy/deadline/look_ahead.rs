@@ -2,7 +2,7 @@
 //! can have done by then.
 //!
 //! Let D be the time that jobs may wait and still be done: the deadline less a tail of the processing time and the age of
-//! what is seen. What arrives within h has to be done by x = h + D. For h from now to two minutes ahead:
+//! what is seen. What arrives within h has to be done by x = h + D. For h from now to three minutes ahead:
 //!
 //! ```text
 //! work(h)     = ready·S + ½·held·S·(1 + v²) + n(h)·S + z·S·√(n(h)·(1 + v²)·φ)
@@ -24,7 +24,7 @@ use super::traffic::Forecast;
 const HORIZON: f64 = 180.0;
 const STEP: f64 = 6.0;
 
-/// A new worker counts only where it would have at least this long to work, seconds: what is due sooner it cannot help.
+/// A new worker counts only where it would have at least this long to work, seconds: less is not worth a start.
 const OF_USE: f64 = 27.0;
 
 /// No more workers are ever thought of.

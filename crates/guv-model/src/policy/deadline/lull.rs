@@ -3,7 +3,7 @@
 //! Where a job can wait for a start and still be done in time, a worker that waits for it costs more than a start as soon as
 //! none is expected for as long as a start takes (ski rental). Where it cannot, going to zero costs the deadline of the next
 //! job, and of those that come while a worker starts. So many may be late as the promise leaves: of a hundred jobs one, at 99 %.
-//! Half of that is an allowance for lulls, which is saved up with each job that comes. Without one, the last worker stays while
+//! Two fifths of that are an allowance for lulls, saved up with each job that comes. Without one, the last worker stays while
 //! a job is expected within the hour.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::traffic::Forecast;
 use crate::{RoleConfig, WorkerCount};
 
 /// The part of the jobs that may be late which may be spent on lulls.
-const SPENT: f64 = 0.5;
+const SPENT: f64 = 0.4;
 /// More is never saved up, jobs.
 const SAVED: f64 = 10.0;
 /// A lull that costs a deadline has to be this much longer than a start.

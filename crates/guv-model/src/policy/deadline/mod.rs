@@ -37,14 +37,15 @@ use traffic::{Traffic, Waits};
 pub use look_ahead::{Demand, Need};
 pub use traffic::Forecast;
 
-/// So many deviations above what is expected count when workers are added: hardly any, for they can still be added later.
-const UP: f64 = 0.05;
-/// So many count when workers are taken away, for to have them again takes a start.
+/// So many deviations above what is expected count when workers are taken away, for to have them again takes a start. None count
+/// when workers are added: that can still be done at the next look.
 const DOWN: f64 = 1.25;
 /// So many deviations of the processing time are left for a job itself.
-const TAIL: f64 = 1.85;
+const TAIL: f64 = 1.92;
 /// What is seen may be this old, as a part of the time between looks, seconds at most.
 const STALE: (f64, f64) = (1.0 / 6.0, 5.0);
+/// A longer time between looks is a pause, and nothing to reckon with.
+const LONGEST: Duration = Duration::from_secs(600);
 /// A worker that was needed so short a time ago is not taken away, but for a lull: where it is looked often, some look will always
 /// find fewer.
 const JUST: Duration = Duration::from_secs(10);
@@ -140,7 +141,7 @@ impl History {
     fn waits(&self, role: &RoleConfig) -> Waits {
         let (mean, deviation) = (role.processing.as_secs_f64(), role.stddev.as_secs_f64());
         let deadline = role.deadline.as_secs_f64();
-        let interval = self.interval.as_secs_f64();
+        let interval = self.interval.min(LONGEST).as_secs_f64();
         let stale = (interval * STALE.0).min(STALE.1);
         // Where jobs take about as long as they may, half of the time is left for waiting: more would need workers without end.
         let slack = (deadline - mean - TAIL * deviation - stale).max(deadline / 2.0);
@@ -234,7 +235,7 @@ pub(super) fn decide(
         // The last of the greatest is taken.
         let least = [fresh, outlook.standing(), none].into_iter().max_by_key(|(workers, _)| *workers);
         let least = least.unwrap_or(none);
-        let to_go_up = outlook.needed(UP, least);
+        let to_go_up = outlook.needed(0.0, least);
         (to_go_up, if to_go_up.0 > current { to_go_up } else { outlook.needed(DOWN, least) })
     };
     let jobs = ready.saturating_add(in_flight.jobs().unwrap_or(0));

@@ -11,13 +11,13 @@ use super::traffic::Forecast;
 /// As many seconds later it is looked at what has come of a rise.
 const LATER: f64 = 60.0;
 /// Before anything is known, a rise is taken to last. That counts as much as so many minutes.
-const AT_FIRST: f64 = 6.0;
+const AT_FIRST: f64 = 9.0;
 /// The time constant with which it is forgotten, seconds.
 const REMEMBERED: f64 = 7200.0;
 /// What came is taken for no more than so many times what was expected, up or down.
 const AT_MOST: (f64, f64) = (-1.0, 3.0);
 /// What brought more than was expected counts so often.
-const MORE: f64 = 1.5;
+const MORE: f64 = 1.4;
 /// The variance of what comes by chance is taken for so many times its mean.
 const CHANCE: f64 = 4.0;
 
