@@ -41,7 +41,7 @@ pub use traffic::Forecast;
 /// when workers are added: that can still be done at the next look.
 const DOWN: f64 = 1.25;
 /// So many deviations of the processing time are left for a job itself.
-const TAIL: f64 = 1.92;
+const TAIL: f64 = 1.95;
 /// What is seen may be this old, as a part of the time between looks, seconds at most.
 const STALE: (f64, f64) = (1.0 / 6.0, 5.0);
 /// A longer time between looks is a pause, and nothing to reckon with.

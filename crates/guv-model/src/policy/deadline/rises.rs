@@ -17,7 +17,7 @@ const REMEMBERED: f64 = 7200.0;
 /// What came is taken for no more than so many times what was expected, up or down.
 const AT_MOST: (f64, f64) = (-1.0, 3.0);
 /// What brought more than was expected counts so often.
-const MORE: f64 = 1.4;
+const MORE: f64 = 1.25;
 /// The variance of what comes by chance is taken for so many times its mean.
 const CHANCE: f64 = 4.0;
 

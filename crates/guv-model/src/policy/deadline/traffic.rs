@@ -21,7 +21,7 @@ const DISPERSED: f64 = 1500.0;
 /// It is told from what comes in so many seconds, however often it is looked: what comes in bursts comes evenly within the burst.
 const TOGETHER: f64 = 30.0;
 /// No single one of these makes more of the dispersion than this.
-const WILDEST: f64 = 80.0;
+const WILDEST: f64 = 100.0;
 /// Looks that follow each other faster than this are taken together.
 const SHORTEST: Duration = Duration::from_millis(900);
 /// What happened in a time longer than this is not taken for what happens now.
