@@ -41,6 +41,10 @@ async fn what_was_decided_is_explained_counted_exported_and_replayed() {
     let replayed = call(&["replay", "-c", "resize: {max: 7}", "--json"]);
     let replayed: Value = serde_json::from_str(&replayed).unwrap();
     assert_eq!(replayed["resize"]["replayed"]["most"], 7);
+    assert_eq!(replayed["resize"]["without_budget"], false);
+    let budget = "'*': {budget: {workers: 2}}\nresize: {max: 7}";
+    let replayed: Value = serde_json::from_str(&call(&["replay", "-c", budget, "--json"])).unwrap();
+    assert_eq!(replayed["resize"]["without_budget"], true);
 
     let nobody = scene.place.call(&["explain", "nobody", "--history", "h.sqlite"]);
     assert_eq!(nobody.status.code(), Some(1));

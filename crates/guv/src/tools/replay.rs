@@ -27,6 +27,8 @@ pub struct RoleOutcome {
     pub recorded: Use,
     /// As it would have been.
     pub replayed: Use,
+    /// It has a budget, and the replay knows nothing of what that would have left it.
+    pub without_budget: bool,
 }
 
 /// Workers over time.
@@ -113,6 +115,11 @@ impl<'c> Replay<'c> {
 
     /// What came of every role.
     pub fn outcomes(self) -> BTreeMap<Role, RoleOutcome> {
-        self.roles.into_iter().map(|(role, replayed)| (role, replayed.outcome)).collect()
+        let has_budget = |role: &Role| self.config.budgets.iter().any(|budget| budget.roles.contains(role));
+        let outcome = |role: Role, replayed: Replayed| {
+            let without_budget = has_budget(&role);
+            (role, RoleOutcome { without_budget, ..replayed.outcome })
+        };
+        self.roles.into_iter().map(|(role, replayed)| outcome(role, replayed)).collect()
     }
 }
