@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use guv_model::{
-    Action, Config, Environment, Need, Observation, Prospect, QueueSample, Reason, RoleConfig, RoleState,
-    Timestamp, WorkerCount,
+    Action, Config, Environment, Need, Observation, Occasion, Prospect, QueueSample, Reason, RoleConfig,
+    RoleState, Timestamp, WorkerCount,
 };
 use proptest::prelude::*;
 
@@ -167,6 +167,27 @@ fn a_rise_is_believed_as_far_as_rises_last() {
     };
     let (short, long) = (expected_of_a_rise(1), expected_of_a_rise(30));
     assert!(short > 0.0 && long > 1.5 * short, "{short} and {long}");
+}
+
+/// Looks that events cause come at any time; workers that stand by do not come and go with them.
+#[test]
+fn a_look_between_two_polls_does_not_send_away_who_stands_by() {
+    // With a look every 30 s a start takes longer than these jobs may wait; with one every second it would not.
+    let text = "a: {processing: 1, stddev: 0.1, deadline: 60, boot: 50, maximum: 40}";
+    let role =
+        Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0);
+    let mut state = RoleState::new(4);
+    let mut workers = 40;
+    for poll in 0..80 {
+        let rate = if poll % 8 == 0 { 10.0 } else { 0.1 };
+        let decision = state.step(&role, &seen(0, 2, rate, workers), at(poll * 30));
+        workers = decision.target.unwrap_or(workers);
+        if poll % 8 == 5 {
+            let event = state.step_on(Occasion::Event, &role, &seen(0, 2, 0.1, workers), at(poll * 30 + 1));
+            assert!(event.target.is_none(), "{event}");
+        }
+    }
+    assert!(workers > 2, "somebody stands by");
 }
 
 #[test]

@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use super::traffic::Waits;
+
 /// Of so many seconds the most is remembered.
 const BLOCK: f64 = 300.0;
 /// A second of work that is in time is worth so many seconds of a worker.
@@ -31,11 +33,11 @@ pub(super) struct Bursts {
 }
 
 impl Bursts {
-    /// So many jobs have come in so many seconds. What comes within `alone` seconds cannot wait for a start; jobs can wait for `slack`
-    /// seconds.
-    pub(super) fn observe(&mut self, jobs: f64, seconds: f64, alone: f64, slack: f64) {
+    /// So many jobs have come in so many seconds.
+    pub(super) fn observe(&mut self, jobs: f64, seconds: f64, waits: Waits) {
+        let (alone, slack) = (waits.alone(), waits.slack);
         if alone <= 0.0 {
-            *self = Self::default();
+            self.recent.clear();
             return;
         }
         self.recent.push_front((jobs, seconds));
@@ -61,10 +63,13 @@ impl Bursts {
         }
     }
 
-    /// The jobs that have come at once often enough to have workers for them. In each burst such a worker does work for `blind`
-    /// seconds that would be late without it.
-    pub(super) fn often(&self, blind: f64) -> f64 {
-        let share = (BLOCK / (WORTH * blind)).min(RAREST);
+    /// The jobs that have come at once often enough to have workers for them; none where jobs can wait for a start. In each burst
+    /// such a worker does work that would be late without it, for as long as a start takes.
+    pub(super) fn often(&self, waits: Waits) -> f64 {
+        if waits.alone() <= 0.0 {
+            return 0.0;
+        }
+        let share = (BLOCK / (WORTH * waits.blind)).min(RAREST);
         let open = if self.most > 0.0 { BLOCK } else { 0.0 };
         let all = open + self.blocks.iter().fold(0.0, |sum, seconds| sum + seconds);
         let at = bucket(self.most);
@@ -88,36 +93,34 @@ fn bucket(jobs: f64) -> usize {
 mod tests {
     use super::*;
 
-    const ALONE: f64 = 30.0;
-    const SLACK: f64 = 35.0;
-    const BLIND: f64 = ALONE + SLACK;
+    const WAITS: Waits = Waits { slack: 35.0, blind: 65.0 };
 
     fn hours(every: u32) -> Bursts {
         let mut bursts = Bursts::default();
         for look in 0..480 {
-            bursts.observe(if look % every == 0 { 100.0 } else { 5.0 }, 30.0, ALONE, SLACK);
+            bursts.observe(if look % every == 0 { 100.0 } else { 5.0 }, 30.0, WAITS);
         }
         bursts
     }
 
     #[test]
     fn what_comes_often_counts_and_what_comes_seldom_does_not() {
-        assert_eq!(Bursts::default().often(BLIND), 0.0);
-        let often = hours(10).often(BLIND);
+        assert_eq!(Bursts::default().often(WAITS), 0.0);
+        let often = hours(10).often(WAITS);
         assert!((90.0..112.0).contains(&often), "{often}");
-        let seldom = hours(240).often(BLIND);
+        let seldom = hours(240).often(WAITS);
         assert!((4.0..7.0).contains(&seldom), "twice in four hours: {seldom}");
     }
 
     #[test]
     fn a_first_burst_counts_at_once_and_is_forgotten() {
         let mut bursts = Bursts::default();
-        bursts.observe(50.0, 30.0, ALONE, SLACK);
-        assert!(bursts.often(BLIND) > 40.0);
+        bursts.observe(50.0, 30.0, WAITS);
+        assert!(bursts.often(WAITS) > 40.0);
         for _ in 0..200 {
-            bursts.observe(0.0, 30.0, ALONE, SLACK);
+            bursts.observe(0.0, 30.0, WAITS);
         }
-        assert!(bursts.often(BLIND) < 1.0);
+        assert!(bursts.often(WAITS) < 1.0);
     }
 
     #[test]
@@ -126,9 +129,9 @@ mod tests {
             let mut bursts = Bursts::default();
             for end in (interval..7200).step_by(interval as usize) {
                 let jobs = (end - interval..end).filter(|second| second % 300 < 30).count();
-                bursts.observe(jobs as f64, interval.into(), ALONE, SLACK);
+                bursts.observe(jobs as f64, interval.into(), WAITS);
             }
-            bursts.often(BLIND)
+            bursts.often(WAITS)
         };
         let (often, seldom) = (of(1), of(30));
         assert!((0.8..1.25).contains(&(often / seldom)), "{often} and {seldom}");
@@ -136,8 +139,10 @@ mod tests {
 
     #[test]
     fn where_jobs_can_wait_for_a_start_nobody_stands_by() {
+        let patient = Waits { slack: 90.0, ..WAITS };
         let mut bursts = hours(10);
-        bursts.observe(100.0, 30.0, 0.0, 90.0);
-        assert_eq!(bursts.often(90.0), 0.0);
+        bursts.observe(100.0, 30.0, patient);
+        assert_eq!(bursts.often(patient), 0.0);
+        assert!(bursts.often(WAITS) > 90.0, "it is not forgotten for that");
     }
 }

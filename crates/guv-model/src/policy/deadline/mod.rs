@@ -44,6 +44,8 @@ const DOWN: f64 = 1.25;
 const TAIL: f64 = 1.95;
 /// What is seen may be this old, as a part of the time between looks, seconds at most.
 const STALE: (f64, f64) = (1.0 / 6.0, 5.0);
+/// The time constant of the usual time between looks, seconds.
+const USUAL: f64 = 300.0;
 /// A longer time between looks is a pause, and nothing to reckon with.
 const LONGEST: Duration = Duration::from_secs(600);
 /// A worker that was needed so short a time ago is not taken away, but for a lull: where it is looked often, some look will always
@@ -62,10 +64,26 @@ pub(crate) struct History {
     waiting_since: Option<Timestamp>,
     /// The time between the last two looks.
     interval: Duration,
+    /// The time between looks as it mostly is, seconds: events come at any time.
+    usual: Usual,
     /// When all workers that there were were needed last.
     all_needed: Option<Timestamp>,
     /// The first look, and the workers then.
     first: Option<(Timestamp, u32)>,
+}
+
+/// The mean time between looks, each weighted by itself.
+#[derive(Clone, Copy, Debug, Default)]
+struct Usual {
+    seconds: f64,
+}
+
+impl Usual {
+    fn observe(&mut self, interval: Duration) {
+        let interval = interval.min(LONGEST).as_secs_f64();
+        let fade = if self.seconds > 0.0 { (-interval / USUAL).exp() } else { 0.0 };
+        self.seconds = interval + fade * (self.seconds - interval);
+    }
 }
 
 /// What a decision of this policy rests on beside what was seen.
@@ -102,6 +120,7 @@ impl History {
     pub(crate) fn observe(&mut self, role: &RoleConfig, observation: &Observation, now: Timestamp) {
         if let Some(before) = self.traffic.last_seen().filter(|before| *before < now) {
             self.interval = now.saturating_since(before);
+            self.usual.observe(self.interval);
         }
         let came = self.traffic.observe(role, observation, self.waits(role), now);
         self.lull.observe(role, came, observation.workers, self.interval);
@@ -141,7 +160,7 @@ impl History {
     fn waits(&self, role: &RoleConfig) -> Waits {
         let (mean, deviation) = (role.processing.as_secs_f64(), role.stddev.as_secs_f64());
         let deadline = role.deadline.as_secs_f64();
-        let interval = self.interval.min(LONGEST).as_secs_f64();
+        let interval = self.usual.seconds;
         let stale = (interval * STALE.0).min(STALE.1);
         // Where jobs take about as long as they may, half of the time is left for waiting: more would need workers without end.
         let slack = (deadline - mean - TAIL * deviation - stale).max(deadline / 2.0);

@@ -164,7 +164,7 @@ impl Traffic {
         self.age += seconds;
         self.silence.observe(arrivals, seconds);
         self.rises.observe(arrivals, seconds, &Forecast { excess: self.fast - self.slow, ..self.steady() });
-        self.bursts.observe(arrivals, seconds, self.waits.alone(), self.waits.slack);
+        self.bursts.observe(arrivals, seconds, self.waits);
         if self.gathered.seconds == 0.0 {
             self.gathered.expected = self.expected().jobs_within(TOGETHER);
         }
@@ -190,8 +190,8 @@ impl Traffic {
         if self.silence.is_over() {
             return Forecast { dispersion, ..Forecast::default() };
         }
-        let Waits { blind, .. } = self.waits;
-        Forecast { dispersion, burst: self.bursts.often(blind), alone: self.waits.alone(), ..self.expected() }
+        let burst = self.bursts.often(self.waits);
+        Forecast { dispersion, burst, alone: self.waits.alone(), ..self.expected() }
     }
 
     /// The rates alone.
