@@ -414,6 +414,7 @@ fn write_prospect(f: &mut fmt::Formatter<'_>, prospect: &Prospect, estimate: &Es
                 forecast.alone
             )
         }
+        Some(Need::Standing) => write!(f, ", {workers} stand by for jobs that cannot wait for a start"),
         Some(Need::Fresh) => write!(f, ", {workers} kept of those there were at first"),
         None => write!(f, ", {workers} do"),
     }

@@ -190,6 +190,19 @@ fn a_look_between_two_polls_does_not_send_away_who_stands_by() {
     assert!(workers > 2, "somebody stands by");
 }
 
+/// Jobs that may wait for 15 s, with a start of 50 s: workers stand by for chance, and it is said so.
+#[test]
+fn where_a_start_takes_far_longer_than_jobs_may_wait_workers_stand_by() {
+    let text = "a: {processing: 10, stddev: 5, deadline: 30, boot: 50, maximum: 40}";
+    let role =
+        Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0);
+    let mut state = settled(&role, &seen(0, 8, 0.8, 12));
+    let decision = state.step(&role, &seen(0, 8, 0.8, 12), at(900));
+    let needed = decision.estimate.expect("there is data").needed;
+    assert!((13..24).contains(&needed), "{decision}");
+    assert!(decision.to_string().contains("stand by for jobs that cannot wait for a start"), "{decision}");
+}
+
 #[test]
 fn a_reason_of_the_past_that_is_none_any_more_is_no_error() {
     let forecast = r#""forecast": {"rate": 1.0, "excess": 0.0, "dispersion": 1.0, "peak": 4.0}"#;
@@ -197,7 +210,7 @@ fn a_reason_of_the_past_that_is_none_any_more_is_no_error() {
         let text = format!(r#"{{{forecast}, "booting": 0, "slack": 30.0, "why": {why}}}"#);
         serde_json::from_str::<Prospect>(&text).expect("old records are read").why
     };
-    assert_eq!(read(r#""standing""#), None);
+    assert_eq!(read(r#""standing""#), Some(Need::Standing));
     assert_eq!(read(r#"{"peak": 4.0}"#), None);
     assert_eq!(read(r#"{"burst": 4.0}"#), Some(Need::Burst(4.0)));
     assert_eq!(read("null"), None);

@@ -14,7 +14,8 @@
 //! oldest, and half of what waits by D less half of that age. There are enough workers if capacity(x) ≥ work in each case.
 //!
 //! Where a start takes longer than jobs may wait, a burst that is seen is a burst that is late: then there must always be enough
-//! workers for as many jobs as often come before a start is over, whatever waits now ([`Outlook::standing`]).
+//! workers for as many jobs as often come before a start is over, and for the rate and its chance, whatever waits now
+//! ([`Outlook::for_a_burst`], [`Outlook::for_chance`]).
 
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,9 @@ const STEP: f64 = 6.0;
 
 /// A new worker counts only where it would have at least this long to work, seconds: less is not worth a start.
 const OF_USE: f64 = 27.0;
+
+/// Where a start takes e to this times as long as jobs may wait, there is no time for one whatever comes.
+const APART: f64 = 1.3;
 
 /// No more workers are ever thought of.
 const MOST: u32 = u32::MAX / 4;
@@ -74,6 +78,8 @@ pub enum Need {
     Work(Demand),
     /// So many jobs have often come within less than a start takes, and will again.
     Burst(f64),
+    /// A start takes longer than jobs may wait, so that those that come by chance meanwhile need workers that are there.
+    Standing,
     /// There were more at first, and it has not been looked for long.
     Fresh,
 }
@@ -99,11 +105,30 @@ impl Outlook {
         (low, demand.map(Need::Work).or(why))
     }
 
-    /// The workers that have to be there whatever waits: so many for a burst as there often is one, if they begin with nothing to do.
-    pub(super) fn standing(&self) -> Needed {
+    /// The workers for a burst as there often is one, if they begin with nothing to do.
+    pub(super) fn for_a_burst(&self) -> Needed {
         let Self { mean, forecast, slack, concurrency, .. } = *self;
         let workers = forecast.burst * mean / ((forecast.alone + slack) * concurrency);
         (workers.ceil() as u32, Some(Need::Burst(forecast.burst)))
+    }
+
+    /// The workers for what comes by chance, from an empty queue: enough for the jobs of any half to eight times that jobs may wait,
+    /// `z` deviations included where a start takes e times as long as that. Nearer to each other they need less, since there is
+    /// time for a start in part; further from each other than [`APART`] they need no more.
+    pub(super) fn for_chance(&self, z: f64) -> Needed {
+        let Self { mean, spread, forecast, slack, .. } = *self;
+        let apart = (self.boot / slack).ln().clamp(0.0, APART);
+        if apart == 0.0 {
+            return (0, None);
+        }
+        let z = z * apart * apart;
+        let busy = [0.5, 1.0, 2.0, 4.0, 8.0].map(|times| {
+            let jobs = forecast.rate * slack * times;
+            let work = mean * (jobs + z * (jobs * spread * forecast.dispersion).sqrt());
+            work / (slack * times + slack)
+        });
+        let workers = busy.into_iter().fold(0.0, f64::max) / self.concurrency;
+        (workers.ceil() as u32, Some(Need::Standing))
     }
 
     fn current(&self) -> u32 {

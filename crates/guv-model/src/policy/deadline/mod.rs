@@ -51,6 +51,9 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// A worker that was needed so short a time ago is not taken away, but for a lull: where it is looked often, some look will always
 /// find fewer.
 const JUST: Duration = Duration::from_secs(10);
+/// So many deviations count for workers that stand by where a start takes e times as long as jobs may wait: to have them, and to
+/// keep them.
+const STANDING: (f64, f64) = (2.0, 2.3);
 /// The workers that there are at first go little by little in so many seconds, but for a lull: they are the best there is to go by.
 const FRESH: f64 = 600.0;
 
@@ -251,11 +254,13 @@ pub(super) fn decide(
     } else {
         // Somebody who looks but once would never take anybody away.
         let fresh = if memory.window.remembers() { history.fresh(history.waits(role), now) } else { none };
+        let burst = outlook.for_a_burst();
         // The last of the greatest is taken.
-        let least = [fresh, outlook.standing(), none].into_iter().max_by_key(|(workers, _)| *workers);
-        let least = least.unwrap_or(none);
-        let to_go_up = outlook.needed(0.0, least);
-        (to_go_up, if to_go_up.0 > current { to_go_up } else { outlook.needed(DOWN, least) })
+        let least =
+            |z| [fresh, burst, outlook.for_chance(z), none].into_iter().max_by_key(|(workers, _)| *workers);
+        let needed = |z, standing| outlook.needed(z, least(standing).unwrap_or(none));
+        let to_go_up = needed(0.0, STANDING.0);
+        (to_go_up, if to_go_up.0 > current { to_go_up } else { needed(DOWN, STANDING.1) })
     };
     let jobs = ready.saturating_add(in_flight.jobs().unwrap_or(0));
     let estimate = Estimate {
