@@ -184,7 +184,7 @@ impl Scenario {
             minimum: u32::from(load >= 1.0),
             initial: (load * 1.3).ceil() as u32,
             // Where jobs may outlast the grace of a platform, it is one that stops idle workers first.
-            platform: Platform { idle_first: service.variation > 1.0, ..Platform::default() },
+            platform: Platform { idle_first: outlasts_grace(service), ..Platform::default() },
             watch: Watch {
                 interval: self.interval,
                 staleness: Watch::default().staleness.min(self.interval / 2.0),
@@ -198,6 +198,11 @@ impl Scenario {
             rehearsal: rehearsal.map(Run::unbounded).collect(),
         })
     }
+}
+
+/// Whether many jobs take longer than a worker has that is told to stop.
+fn outlasts_grace(service: Service) -> bool {
+    service.variation > 1.0 || service.mean > Platform::default().grace
 }
 
 /// Twelve hours of ten a minute, but for the last five minutes of every second hour: then nineteen times as much.
