@@ -12,8 +12,8 @@ use super::traffic::Waits;
 const BLOCK: f64 = 300.0;
 /// A second of work that is in time is worth so many seconds of a worker.
 const WORTH: f64 = 17.0;
-/// Whatever it is worth, no less than a tenth of the blocks is left out.
-const RAREST: f64 = 0.9;
+/// What comes in this part of the blocks is worth it in any case.
+const ALWAYS: f64 = 0.9;
 /// The time constant with which it is forgotten, seconds.
 const REMEMBERED: f64 = 2700.0;
 /// Eighths of a doubling: up to a million jobs.
@@ -69,7 +69,7 @@ impl Bursts {
         if waits.alone() <= 0.0 {
             return 0.0;
         }
-        let share = (BLOCK / (WORTH * waits.blind)).min(RAREST);
+        let share = (BLOCK / (WORTH * waits.blind)).min(ALWAYS);
         let open = if self.most > 0.0 { BLOCK } else { 0.0 };
         let all = open + self.blocks.iter().fold(0.0, |sum, seconds| sum + seconds);
         let at = bucket(self.most);
