@@ -396,7 +396,7 @@ impl fmt::Display for Limit {
 }
 
 fn write_prospect(f: &mut fmt::Formatter<'_>, prospect: &Prospect, estimate: &Estimate) -> fmt::Result {
-    let Prospect { forecast, booting, why, .. } = prospect;
+    let Prospect { forecast, booting, why, caution, .. } = prospect;
     write!(f, "{:.3} per second expected", forecast.rate)?;
     if *booting > 0 {
         write!(f, ", {} booting", count((*booting).into(), "worker"))?;
@@ -414,7 +414,14 @@ fn write_prospect(f: &mut fmt::Formatter<'_>, prospect: &Prospect, estimate: &Es
                 forecast.alone
             )
         }
-        Some(Need::Standing) => write!(f, ", {workers} stand by for jobs that cannot wait for a start"),
+        Some(Need::Standing) => {
+            write!(f, ", {workers} stand by for jobs that cannot wait for a start")?;
+            match caution {
+                0.5.. => write!(f, " (more than else, for more are late than promised)"),
+                ..=-0.5 => write!(f, " (fewer than else, for fewer are late than promised)"),
+                _ => Ok(()),
+            }
+        }
         Some(Need::Fresh) => write!(f, ", {workers} kept of those there were at first"),
         None => write!(f, ", {workers} do"),
     }

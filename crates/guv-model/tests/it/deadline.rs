@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use guv_model::{
-    Action, Config, Environment, Need, Observation, Occasion, Prospect, QueueSample, Reason, RoleConfig,
-    RoleState, Timestamp, WorkerCount,
+    Action, Config, Decision, Environment, Need, Observation, Occasion, Prospect, QueueSample, Reason,
+    RoleConfig, RoleState, Timestamp, WorkerCount,
 };
 use proptest::prelude::*;
 
@@ -196,11 +196,28 @@ fn where_a_start_takes_far_longer_than_jobs_may_wait_workers_stand_by() {
     let text = "a: {processing: 10, stddev: 5, deadline: 30, boot: 50, maximum: 40}";
     let role =
         Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0);
-    let mut state = settled(&role, &seen(0, 8, 0.8, 12));
-    let decision = state.step(&role, &seen(0, 8, 0.8, 12), at(900));
-    let needed = decision.estimate.expect("there is data").needed;
-    assert!((13..24).contains(&needed), "{decision}");
-    assert!(decision.to_string().contains("stand by for jobs that cannot wait for a start"), "{decision}");
+    let standing = |state: &mut RoleState, from: u64, looks: u64, oldest: u64| {
+        let mut last = None;
+        for look in 0..looks {
+            let mut observation = seen(u64::from(oldest > 0), 8, 0.8, 12);
+            observation.queue.oldest = Some(Duration::from_secs(oldest));
+            last = Some(state.step(&role, &observation, at(from + look * 30)));
+        }
+        last.expect("it was looked")
+    };
+    let needed = |decision: &Decision| decision.estimate.expect("there is data").needed;
+    let mut state = RoleState::new(4);
+    let usual = standing(&mut state, 0, 30, 0);
+    assert!((11..16).contains(&needed(&usual)), "{usual}");
+    assert!(usual.to_string().contains("stand by for jobs that cannot wait for a start"), "{usual}");
+
+    standing(&mut state, 900, 6, 28);
+    let cautious = standing(&mut state, 1080, 1, 0);
+    assert!(needed(&cautious) > needed(&usual), "more, since jobs were late: {cautious}");
+    assert!(cautious.to_string().contains("(more than else, for more are late than promised)"), "{cautious}");
+
+    let spared = standing(&mut state, 1110, 2880, 0);
+    assert!(needed(&spared) < needed(&usual), "fewer, since for a day none was: {spared}");
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! capacity(x) = c·( up·x + Σ booting (x − expected) + new·(x − boot) )        each term at least 0
 //! ```
 //! S and v are mean and coefficient of variation of the processing time, n(h) the jobs expected within h and φ their dispersion, c the
-//! concurrency.
+//! concurrency. The deviation is that of bursts whose jobs are alike.
 //! ½·S·(1 + v²) is the mean rest of a job that is under way. What waits is due by its age: what is in hand by D less the age of the
 //! oldest, and half of what waits by D less half of that age. There are enough workers if capacity(x) ≥ work in each case.
 //!
@@ -28,6 +28,8 @@ const STEP: f64 = 6.0;
 /// A new worker counts only where it would have at least this long to work, seconds: less is not worth a start.
 const OF_USE: f64 = 27.0;
 
+/// So many deviations count for workers that stand by where a start takes e times as long as jobs may wait.
+const STANDING: f64 = 2.0;
 /// Where a start takes e to this times as long as jobs may wait, there is no time for one whatever comes.
 const APART: f64 = 1.3;
 
@@ -51,6 +53,8 @@ pub(super) struct Outlook {
     pub(super) spread: f64,
     /// What is expected to come.
     pub(super) forecast: Forecast,
+    /// So many more deviations count for workers that stand by.
+    pub(super) caution: f64,
     /// Jobs that a worker does at once.
     pub(super) concurrency: f64,
     /// Workers that are up.
@@ -113,19 +117,23 @@ impl Outlook {
     }
 
     /// The workers for what comes by chance, from an empty queue: enough for the jobs of any half to eight times that jobs may wait,
-    /// `z` deviations included where a start takes e times as long as that. Nearer to each other they need less, since there is
-    /// time for a start in part; further from each other than [`APART`] they need no more.
-    pub(super) fn for_chance(&self, z: f64) -> Needed {
+    /// [`STANDING`] deviations included where a start takes e times as long as that. Nearer to each other they need less, since there is
+    /// time for a start in part; further from each other than [`APART`] they need no more. The promise may ask for more or fewer.
+    ///
+    /// Unlike those of a burst, these jobs are taken to be independent of each other: of the work of n of them the variance is
+    /// n·S²·(v² + φ).
+    pub(super) fn for_chance(&self) -> Needed {
         let Self { mean, spread, forecast, slack, .. } = *self;
         let apart = (self.boot / slack).ln().clamp(0.0, APART);
-        if apart == 0.0 {
+        let z = STANDING * apart * apart + self.caution;
+        if z <= 0.0 {
             return (0, None);
         }
-        let z = z * apart * apart;
         let busy = [0.5, 1.0, 2.0, 4.0, 8.0].map(|times| {
-            let jobs = forecast.rate * slack * times;
-            let work = mean * (jobs + z * (jobs * spread * forecast.dispersion).sqrt());
-            work / (slack * times + slack)
+            let within = slack * times;
+            let jobs = forecast.jobs_within(within).max(forecast.rate * within);
+            let work = mean * (jobs + z * (jobs * (spread - 1.0 + forecast.dispersion)).sqrt());
+            work / (within + slack)
         });
         let workers = busy.into_iter().fold(0.0, f64::max) / self.concurrency;
         (workers.ceil() as u32, Some(Need::Standing))

@@ -4,7 +4,8 @@
 //! those that boot already, and asks whether they do all work in time, three minutes ahead. Up at once, when what is expected cannot
 //! be done by the workers that there are: those that boot are counted, so that nothing is asked for twice. Down only when fewer
 //! would do even if more came than is likely: a worker too many costs little, one too few costs deadlines. The last workers go
-//! when no job is expected for longer than it is worth to wait for it ([`lull`]).
+//! when no job is expected for longer than it is worth to wait for it ([`lull`]). While more jobs are late than promised, more workers
+//! stand by; while fewer are, fewer ([`promise`]).
 //!
 //! What is not known is replaced by what is safe: without the age of the oldest job it is taken to have waited since the queue was last
 //! seen empty; without rates the balance of jobs gives them; a bound on the jobs in hand counts in full; without ready
@@ -13,6 +14,7 @@
 mod bursts;
 mod look_ahead;
 mod lull;
+mod promise;
 mod rises;
 mod silence;
 mod starts;
@@ -31,6 +33,7 @@ use crate::{
 use super::{Memory, within_platform};
 use look_ahead::{Needed, Outlook};
 use lull::Lull;
+use promise::Promise;
 use starts::Starts;
 use traffic::{Traffic, Waits};
 
@@ -51,9 +54,6 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// A worker that was needed so short a time ago is not taken away, but for a lull: where it is looked often, some look will always
 /// find fewer.
 const JUST: Duration = Duration::from_secs(10);
-/// So many deviations count for workers that stand by where a start takes e times as long as jobs may wait: to have them, and to
-/// keep them.
-const STANDING: (f64, f64) = (2.0, 2.3);
 /// The workers that there are at first go little by little in so many seconds, but for a lull: they are the best there is to go by.
 const FRESH: f64 = 600.0;
 
@@ -63,6 +63,7 @@ pub(crate) struct History {
     traffic: Traffic,
     starts: Starts,
     lull: Lull,
+    promise: Promise,
     /// Since when jobs have been waiting.
     waiting_since: Option<Timestamp>,
     /// The time between the last two looks.
@@ -96,6 +97,9 @@ pub struct Prospect {
     pub forecast: Forecast,
     /// Workers that boot, as far as it is known.
     pub booting: u32,
+    /// So many more deviations count for workers that stand by, since more jobs are late than promised; negative for fewer.
+    #[serde(default)]
+    pub caution: f64,
     /// How long a job may wait and still be done in time, going by what is known of its processing time.
     #[serde(with = "crate::seconds")]
     pub slack: Duration,
@@ -125,16 +129,22 @@ impl History {
             self.interval = now.saturating_since(before);
             self.usual.observe(self.interval);
         }
-        let came = self.traffic.observe(role, observation, self.waits(role), now);
-        self.lull.observe(role, came, observation.workers, self.interval);
-        if let Some(workers) = observation.workers {
-            self.first.get_or_insert((now, workers.current));
-            self.starts.observe(workers, role.boot.as_secs_f64(), now);
-        }
         match observation.queue.ready {
             Some(0) => self.waiting_since = None,
             Some(_) => _ = self.waiting_since.get_or_insert(now),
             None => {}
+        }
+        let came = self.traffic.observe(role, observation, self.waits(role), now);
+        let blind = role.boot.as_secs_f64() + self.usual.seconds;
+        self.lull.observe(role, came, observation.workers, blind);
+        if self.traffic.last_seen() == Some(now) {
+            let (oldest, seconds) = (self.waited(observation, now), self.interval.as_secs_f64());
+            let usual = self.traffic.forecast().rate * seconds;
+            self.promise.observe(role, observation, oldest, came, usual, seconds);
+        }
+        if let Some(workers) = observation.workers {
+            self.first.get_or_insert((now, workers.current));
+            self.starts.observe(workers, role.boot.as_secs_f64(), now);
         }
     }
 
@@ -158,6 +168,18 @@ impl History {
     fn oldest(&self, observation: &Observation, now: Timestamp) -> Duration {
         let since = || self.waiting_since.map(|since| now.saturating_since(since) + self.interval);
         observation.queue.oldest.or_else(since).unwrap_or_default()
+    }
+
+    /// How long the oldest waiting job has waited, seconds, as well as it is known: where nobody tells, as long as it takes until as
+    /// many come as wait.
+    fn waited(&self, observation: &Observation, now: Timestamp) -> f64 {
+        let oldest = self.oldest(observation, now).as_secs_f64();
+        let (queue, forecast) = (&observation.queue, self.traffic.forecast());
+        match queue.ready {
+            None | Some(0) => 0.0,
+            Some(_) if queue.oldest.is_some() => oldest,
+            Some(ready) => oldest.min(ready as f64 / (forecast.rate + forecast.excess.max(0.0))),
+        }
     }
 
     fn waits(&self, role: &RoleConfig) -> Waits {
@@ -204,6 +226,7 @@ impl History {
             mean,
             spread: 1.0 + (deviation / mean).powi(2),
             forecast,
+            caution: self.promise.caution(),
             concurrency: f64::from(role.concurrency.get()),
             up: workers.current.saturating_sub(booting.iter().map(|(workers, _)| workers).sum()),
             booting,
@@ -254,13 +277,11 @@ pub(super) fn decide(
     } else {
         // Somebody who looks but once would never take anybody away.
         let fresh = if memory.window.remembers() { history.fresh(history.waits(role), now) } else { none };
-        let burst = outlook.for_a_burst();
+        let standing = [fresh, outlook.for_a_burst(), outlook.for_chance(), none];
         // The last of the greatest is taken.
-        let least =
-            |z| [fresh, burst, outlook.for_chance(z), none].into_iter().max_by_key(|(workers, _)| *workers);
-        let needed = |z, standing| outlook.needed(z, least(standing).unwrap_or(none));
-        let to_go_up = needed(0.0, STANDING.0);
-        (to_go_up, if to_go_up.0 > current { to_go_up } else { needed(DOWN, STANDING.1) })
+        let least = standing.into_iter().max_by_key(|(workers, _)| *workers).unwrap_or(none);
+        let to_go_up = outlook.needed(0.0, least);
+        (to_go_up, if to_go_up.0 > current { to_go_up } else { outlook.needed(DOWN, least) })
     };
     let jobs = ready.saturating_add(in_flight.jobs().unwrap_or(0));
     let estimate = Estimate {
@@ -274,6 +295,7 @@ pub(super) fn decide(
     decision.inputs.prospect = Some(Prospect {
         forecast,
         booting: current - outlook.up,
+        caution: outlook.caution,
         slack: Duration::from_secs_f64(outlook.slack),
         why,
     });
