@@ -1,4 +1,4 @@
-//! What is tried: traffic, load, deadline, spread of service times.
+//! What is tried: traffic, load, deadline, spread of service times, faults.
 
 use anyhow::Result;
 use guv_model::Clairvoyant;
@@ -38,6 +38,22 @@ pub(crate) enum Traffic {
     Bursts,
 }
 
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    /// Nothing is seen of the queue for a while.
+    Blind,
+    /// The platform refuses every change for a while.
+    Refused,
+    /// It runs no more than so many workers.
+    Limit(u32),
+    /// This share of the starts fails.
+    Failing(f64),
+}
+
+/// From when to when it is so, seconds: at the busiest time of 13 July.
+const WHILE: (f64, f64) = (50_400.0, 50_700.0);
+
 /// A scenario before its jobs are drawn.
 #[derive(Clone, Debug)]
 pub(crate) struct Scenario {
@@ -46,6 +62,7 @@ pub(crate) struct Scenario {
     service: Service,
     deadline: f64,
     interval: f64,
+    fault: Option<Fault>,
     seeds: u64,
 }
 
@@ -74,7 +91,7 @@ pub(crate) struct Run {
     pub(crate) bound: f64,
 }
 
-/// The standard grid: the busiest day at two loads and two deadlines, with even and uneven jobs; other days; bursts.
+/// The standard grid: the busiest day at two loads and two deadlines, with even and uneven jobs; with faults; other days; bursts.
 pub(crate) fn standard(seeds: u64) -> Vec<Scenario> {
     let even = |traffic, load, deadline, seeds| Scenario {
         traffic,
@@ -82,14 +99,20 @@ pub(crate) fn standard(seeds: u64) -> Vec<Scenario> {
         service: Service { mean: 10.0, variation: 0.5 },
         deadline,
         interval: 30.0,
+        fault: None,
         seeds,
     };
     let uneven = Service { mean: 10.0, variation: 1.5 };
+    let faulty = |fault| Scenario { fault: Some(fault), ..even(Traffic::Busiest, 8.0, 60.0, seeds) };
     vec![
         even(Traffic::Busiest, 8.0, 60.0, seeds),
         even(Traffic::Busiest, 8.0, 180.0, seeds),
         Scenario { service: uneven, ..even(Traffic::Busiest, 8.0, 60.0, seeds) },
         even(Traffic::Busiest, 0.3, 60.0, seeds),
+        faulty(Fault::Blind),
+        faulty(Fault::Refused),
+        faulty(Fault::Limit(20)),
+        faulty(Fault::Failing(0.2)),
         even(ALL, 8.0, 60.0, 1),
         even(ALL, 8.0, 180.0, 1),
         even(ALL, 0.3, 60.0, 1),
@@ -110,13 +133,22 @@ pub(crate) fn full(seeds: u64) -> Vec<Scenario> {
                         let seeds = if traffic == SOME { 1 } else { seeds };
                         let service = Service { mean, variation };
                         let deadline = factor * mean;
-                        all.push(Scenario { traffic, load, service, deadline, interval: 30.0, seeds });
+                        all.push(Scenario {
+                            traffic,
+                            load,
+                            service,
+                            deadline,
+                            interval: 30.0,
+                            fault: None,
+                            seeds,
+                        });
                     }
                 }
             }
         }
     }
-    all.extend(standard(seeds).into_iter().filter(|scenario| scenario.traffic == Traffic::Bursts));
+    let beside = |scenario: &Scenario| scenario.traffic == Traffic::Bursts || scenario.fault.is_some();
+    all.extend(standard(seeds).into_iter().filter(beside));
     all
 }
 
@@ -139,7 +171,13 @@ impl Scenario {
         if service.variation != 0.5 {
             name = format!("{name}, CV {}", service.variation);
         }
-        name
+        match self.fault {
+            None => name,
+            Some(Fault::Blind) => format!("{name}, nothing seen for 5 minutes"),
+            Some(Fault::Refused) => format!("{name}, changes refused for 5 minutes"),
+            Some(Fault::Limit(most)) => format!("{name}, at most {most} workers"),
+            Some(Fault::Failing(share)) => format!("{name}, {:.0} % of the starts fail", 100.0 * share),
+        }
     }
 
     /// Draws the jobs.
@@ -184,11 +222,17 @@ impl Scenario {
             minimum: u32::from(load >= 1.0),
             initial: (load * 1.3).ceil() as u32,
             // Where jobs may outlast the grace of a platform, it is one that stops idle workers first.
-            platform: Platform { idle_first: outlasts_grace(service), ..Platform::default() },
+            platform: Platform {
+                idle_first: outlasts_grace(service),
+                limit: if let Some(Fault::Limit(most)) = self.fault { most } else { u32::MAX },
+                refuses: (self.fault == Some(Fault::Refused)).then_some(WHILE),
+                failing: if let Some(Fault::Failing(share)) = self.fault { share } else { 0.0 },
+                ..Platform::default()
+            },
             watch: Watch {
                 interval: self.interval,
                 staleness: Watch::default().staleness.min(self.interval / 2.0),
-                ..Watch::default()
+                blind: (self.fault == Some(Fault::Blind)).then_some(WHILE),
             },
             from,
             runs: workloads

@@ -47,7 +47,7 @@ pub(crate) const STANDARD: [Contender; 7] = [
 pub(crate) fn tunable() -> Vec<Vec<Contender>> {
     let keda = |metric| move |per_worker| Contender::Keda { metric, per_worker };
     let judoscale = [(2.0, 0.5), (5.0, 1.0), (10.0, 2.0), (20.0, 5.0), (30.0, 10.0), (60.0, 20.0)];
-    let constants = (1..=40).map(|workers| Contender::Constant { workers });
+    let constants = (1..=40).chain((45..=120).step_by(5)).map(|workers| Contender::Constant { workers });
     vec![
         [0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0].map(keda(Metric::Length)).to_vec(),
         [0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 12.0].map(keda(Metric::ConsumptionTime)).to_vec(),
@@ -118,7 +118,8 @@ impl Contender {
 
     /// The workers at the start.
     pub(crate) fn initial(self, cell: &Cell) -> u32 {
-        if let Self::Constant { workers } = self { workers } else { cell.initial }
+        let workers = if let Self::Constant { workers } = self { workers } else { cell.initial };
+        workers.min(cell.platform.limit)
     }
 }
 

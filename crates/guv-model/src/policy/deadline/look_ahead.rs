@@ -119,6 +119,7 @@ impl Outlook {
     /// The workers for what comes by chance, from an empty queue: enough for the jobs of any half to eight times that jobs may wait,
     /// [`STANDING`] deviations included where a start takes e times as long as that. Nearer to each other they need less, since there is
     /// time for a start in part; further from each other than [`APART`] they need no more. The promise may ask for more or fewer.
+    /// A rise counts as far as it stands out from chance.
     ///
     /// Unlike those of a burst, these jobs are taken to be independent of each other: of the work of n of them the variance is
     /// n·S²·(v² + φ).
@@ -131,7 +132,9 @@ impl Outlook {
         }
         let busy = [0.5, 1.0, 2.0, 4.0, 8.0].map(|times| {
             let within = slack * times;
-            let jobs = forecast.jobs_within(within).max(forecast.rate * within);
+            let usual = forecast.rate * within;
+            let chance = (usual * forecast.dispersion).sqrt();
+            let jobs = usual + (forecast.excess_within(within) - chance).max(0.0);
             let work = mean * (jobs + z * (jobs * (spread - 1.0 + forecast.dispersion)).sqrt());
             work / (within + slack)
         });
