@@ -199,7 +199,7 @@ fn where_a_start_takes_far_longer_than_jobs_may_wait_workers_stand_by() {
     let standing = |state: &mut RoleState, from: u64, looks: u64, oldest: u64| {
         let mut last = None;
         for look in 0..looks {
-            let mut observation = seen(u64::from(oldest > 0), 8, 0.8, 12);
+            let mut observation = seen(oldest * 8 / 10, 8, 0.8, 12);
             observation.queue.oldest = Some(Duration::from_secs(oldest));
             last = Some(state.step(&role, &observation, at(from + look * 30)));
         }
@@ -214,7 +214,10 @@ fn where_a_start_takes_far_longer_than_jobs_may_wait_workers_stand_by() {
     standing(&mut state, 900, 6, 28);
     let cautious = standing(&mut state, 1080, 1, 0);
     assert!(needed(&cautious) > needed(&usual), "more, since jobs were late: {cautious}");
-    assert!(cautious.to_string().contains("(more than else, for more are late than promised)"), "{cautious}");
+    assert!(
+        cautious.to_string().contains("(more than usual: lately more jobs were late than is aimed at)"),
+        "{cautious}"
+    );
 
     let spared = standing(&mut state, 1110, 2880, 0);
     assert!(needed(&spared) < needed(&usual), "fewer, since for a day none was: {spared}");

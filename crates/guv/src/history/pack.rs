@@ -18,7 +18,7 @@ pub(super) const COLUMNS: [&str; 5] = [
 ];
 
 /// The other numbers, and the short lists of them. New ones are put at the end, so that old records can be read.
-pub(super) const NUMBERS: [&str; 36] = [
+pub(super) const NUMBERS: [&str; 37] = [
     "/cycle",
     "/decision/estimate/jobs",
     "/decision/estimate/turns",
@@ -55,6 +55,7 @@ pub(super) const NUMBERS: [&str; 36] = [
     "/decision/inputs/prospect/forecast/burst",
     "/decision/inputs/prospect/forecast/alone",
     "/decision/inputs/prospect/why/burst",
+    "/decision/inputs/prospect/caution",
 ];
 
 /// What a policy that looks ahead expects: in old records as a whole, since then number by number.
@@ -132,4 +133,55 @@ pub(super) fn unpack(
         }
     }
     serde_json::from_value(value).map_err(malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use guv_model::{Config, Environment, Observation, QueueSample, RoleState, WorkerCount};
+
+    use super::*;
+    use crate::Outcome;
+
+    /// An hour of looks at a role whose jobs cannot wait for a start, each with other numbers.
+    fn records() -> Vec<Record> {
+        let text = "a: {processing: 10, stddev: 5, deadline: 30, boot: 50, maximum: 40}";
+        let config = Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid");
+        let (role, mut state) = (&config.roles[0], RoleState::new(4));
+        let look = |look: u64| {
+            let at = guv_model::Timestamp::from_unix_seconds(1_000_000 + 30 * look);
+            let queue = QueueSample {
+                ready: Some(look % 5),
+                unacknowledged: Some(6),
+                fill_rate: Some(0.6 + 0.01 * (look % 7) as f64),
+                drain_rate: Some(0.6 + 0.01 * (look % 3) as f64),
+                ..QueueSample::default()
+            };
+            let workers = Some(WorkerCount::running(12 + (look % 2) as u32));
+            let decision = state.step(role, &Observation { queue, workers, ..Observation::default() }, at);
+            let (role, app) = (role.role.clone(), None);
+            Record { cycle: look, at, role, app, decision, outcome: Outcome::Unchanged }
+        };
+        (0..120).map(look).collect()
+    }
+
+    #[test]
+    fn records_that_differ_in_numbers_have_a_shape_in_common() {
+        let shapes: HashSet<_> =
+            records().iter().map(|record| pack(record).expect("it is packed").shape).collect();
+        assert!(shapes.len() <= 12, "{}: {shapes:#?}", shapes.len());
+    }
+
+    #[test]
+    fn what_is_packed_is_the_same_when_unpacked() {
+        for record in records() {
+            let Packed { shape, columns, numbers } = pack(&record).expect("it is packed");
+            let at = record.at.as_duration().as_millis() as i64;
+            let role = record.role.to_string();
+            let back = unpack(&role, at, &shape, columns, &numbers).expect("it is unpacked");
+            let again = pack(&back).expect("it is packed");
+            assert_eq!((again.shape, again.columns, again.numbers), (shape, columns, numbers));
+        }
+    }
 }

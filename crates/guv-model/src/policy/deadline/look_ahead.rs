@@ -9,7 +9,7 @@
 //! capacity(x) = c·( up·x + Σ booting (x − expected) + new·(x − boot) )        each term at least 0
 //! ```
 //! S and v are mean and coefficient of variation of the processing time, n(h) the jobs expected within h and φ their dispersion, c the
-//! concurrency. The deviation is that of bursts whose jobs are alike.
+//! concurrency. The deviation multiplies v² and φ: jobs of one burst are taken to be alike in length.
 //! ½·S·(1 + v²) is the mean rest of a job that is under way. What waits is due by its age: what is in hand by D less the age of the
 //! oldest, and half of what waits by D less half of that age. There are enough workers if capacity(x) ≥ work in each case.
 //!

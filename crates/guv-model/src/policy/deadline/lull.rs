@@ -13,7 +13,7 @@ use crate::{RoleConfig, WorkerCount};
 
 /// The part of the jobs that may be late which may be spent on lulls.
 const SPENT: f64 = 0.8;
-/// More is never saved up, jobs.
+/// More is never saved up, nor owed, jobs.
 const SAVED: f64 = 10.0;
 /// A lull that costs a deadline has to be this many times as long as a start; one that costs none, as long as it.
 const WORTH: f64 = 4.0;
@@ -50,7 +50,7 @@ impl Lull {
     /// The platform has just accepted so many workers.
     pub(crate) fn accepted(&mut self, workers: u32, forecast: &Forecast) {
         if workers == 0 && self.workers > 0 {
-            self.allowance -= self.price(forecast);
+            self.allowance = (self.allowance - self.price(forecast)).max(-SAVED);
         }
         self.workers = workers;
     }

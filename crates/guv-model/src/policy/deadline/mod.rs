@@ -4,7 +4,7 @@
 //! those that boot already, and asks whether they do all work in time, three minutes ahead. Up at once, when what is expected cannot
 //! be done by the workers that there are: those that boot are counted, so that nothing is asked for twice. Down only when fewer
 //! would do even if more came than is likely: a worker too many costs little, one too few costs deadlines. The last workers go
-//! when no job is expected for longer than it is worth to wait for it ([`lull`]). While more jobs are late than promised, more workers
+//! when no job is expected for longer than it is worth to wait for it ([`lull`]). While more jobs are late than is aimed at, more workers
 //! stand by; while fewer are, fewer ([`promise`]).
 //!
 //! What is not known is replaced by what is safe: without the age of the oldest job it is taken to have waited since the queue was last
@@ -33,7 +33,7 @@ use crate::{
 use super::{Memory, within_platform};
 use look_ahead::{Needed, Outlook};
 use lull::Lull;
-use promise::Promise;
+use promise::{Promise, Seen, late_after};
 use starts::Starts;
 use traffic::{Traffic, Waits};
 
@@ -97,7 +97,7 @@ pub struct Prospect {
     pub forecast: Forecast,
     /// Workers that boot, as far as it is known.
     pub booting: u32,
-    /// So many more deviations count for workers that stand by, since more jobs are late than promised; negative for fewer.
+    /// So many more deviations count for workers that stand by, because of how many jobs were late lately; negative for fewer.
     #[serde(default)]
     pub caution: f64,
     /// How long a job may wait and still be done in time, going by what is known of its processing time.
@@ -125,26 +125,33 @@ fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Need>, D::
 impl History {
     /// Takes in what is seen.
     pub(crate) fn observe(&mut self, role: &RoleConfig, observation: &Observation, now: Timestamp) {
-        if let Some(before) = self.traffic.last_seen().filter(|before| *before < now) {
-            self.interval = now.saturating_since(before);
-            self.usual.observe(self.interval);
+        let since = self.traffic.last_seen();
+        let interval = self.traffic.interval(observation, now);
+        if let Some(interval) = interval {
+            self.interval = interval;
+            self.usual.observe(interval);
         }
         match observation.queue.ready {
             Some(0) => self.waiting_since = None,
-            Some(_) => _ = self.waiting_since.get_or_insert(now),
+            Some(_) => _ = self.waiting_since.get_or_insert(since.unwrap_or(now)),
             None => {}
         }
         let came = self.traffic.observe(role, observation, self.waits(role), now);
         let blind = role.boot.as_secs_f64() + self.usual.seconds;
         self.lull.observe(role, came, observation.workers, blind);
-        if self.traffic.last_seen() == Some(now) {
-            let (oldest, seconds) = (self.waited(observation, now), self.interval.as_secs_f64());
-            let usual = self.traffic.forecast().rate * seconds;
-            self.promise.observe(role, observation, oldest, came, usual, seconds);
-        }
         if let Some(workers) = observation.workers {
             self.first.get_or_insert((now, workers.current));
             self.starts.observe(workers, role.boot.as_secs_f64(), now);
+        }
+        if let Some(interval) = interval {
+            let seconds = interval.as_secs_f64();
+            let usual = self.traffic.forecast().rate * seconds;
+            let late = came * late_after(role, self.waited(observation, now));
+            self.promise.observe(
+                role,
+                Seen { seconds, came, usual, late },
+                self.has_room(role, observation, now),
+            );
         }
     }
 
@@ -166,20 +173,30 @@ impl History {
 
     /// How long the oldest job has waited, at most.
     fn oldest(&self, observation: &Observation, now: Timestamp) -> Duration {
-        let since = || self.waiting_since.map(|since| now.saturating_since(since) + self.interval);
+        let since = || self.waiting_since.map(|since| now.saturating_since(since));
         observation.queue.oldest.or_else(since).unwrap_or_default()
     }
 
-    /// How long the oldest waiting job has waited, seconds, as well as it is known: where nobody tells, as long as it takes until as
-    /// many come as wait.
+    /// Whether more workers would have come if more had been needed, and those that there were could have helped.
+    fn has_room(&self, role: &RoleConfig, observation: &Observation, now: Timestamp) -> bool {
+        let held = role.paused || observation.paused.is_some() || observation.manual.is_some();
+        let (parameters, _) = within_platform(role, observation, now);
+        let booting = self.starts.expected(0.0, now).map(|(workers, _)| workers).sum();
+        !held
+            && observation.workers.is_none_or(|workers| {
+                workers.current > booting && workers.current < parameters.limits.maximum
+            })
+    }
+
+    /// How long the oldest waiting job has waited, seconds, as far as others wait as long: where nobody tells, as long as it takes
+    /// until as many come as wait, and never more than four times that.
     fn waited(&self, observation: &Observation, now: Timestamp) -> f64 {
         let oldest = self.oldest(observation, now).as_secs_f64();
         let (queue, forecast) = (&observation.queue, self.traffic.forecast());
-        match queue.ready {
-            None | Some(0) => 0.0,
-            Some(_) if queue.oldest.is_some() => oldest,
-            Some(ready) => oldest.min(ready as f64 / (forecast.rate + forecast.excess.max(0.0))),
-        }
+        let Some(ready) = queue.ready.filter(|ready| *ready > 0) else { return 0.0 };
+        let rate = forecast.rate + forecast.excess.max(0.0);
+        let most = if queue.oldest.is_some() { 4.0 * (ready + 1) as f64 } else { ready as f64 };
+        oldest.min(most / rate)
     }
 
     fn waits(&self, role: &RoleConfig) -> Waits {

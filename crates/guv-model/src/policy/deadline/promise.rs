@@ -1,29 +1,31 @@
 //! Whether the promise is kept, and what follows when it is not.
 //!
 //! A job that has waited for a while is late if its processing takes longer than what is left of the deadline. Processing times are
-//! taken to be lognormal, with the mean and deviation that are known; that tells which share of the jobs is late that
-//! come when the oldest has waited so long. Where workers measure how many are late, that counts instead. Jobs that take longer than the
-//! deadline by themselves are late in any case, and do not count.
+//! taken to be lognormal, with the mean and deviation that are known; that tells which share of the jobs is late that come while
+//! the oldest has waited so long. Jobs that take longer than the deadline by themselves are late in any case, and do not count.
 //!
 //! Half of the jobs that the promise lets be late, 1 % at a percentile of 99, are aimed at. While more are late, ever more
 //! deviations count for workers that stand by; while fewer are, ever fewer (an integral controller in small steps:
-//! stochastic approximation, Robbins and Monro 1951).
+//! stochastic approximation, Robbins and Monro 1951). A burst is one incident, however many jobs it brings, and what more workers could
+//! not have changed does not count.
 
 use std::f64::consts::SQRT_2;
 
-use crate::{JobWaits, Observation, RoleConfig};
+use crate::RoleConfig;
 
-/// The part of the jobs that may be late which is aimed at: not all late ones are seen.
+/// The part of the jobs that may be late which is aimed at: it is looked from time to time only.
 const AIMED_AT: f64 = 0.5;
-/// While every job is late, one deviation more counts after so many seconds.
+/// While every job is late and as many come as usual, one deviation more counts after so many seconds.
 const STEADILY: f64 = 150.0;
 /// No more or fewer deviations than these are for the promise's sake.
 const MOST: (f64, f64) = (-2.0, 1.5);
 /// It is forgotten with this time constant, seconds: a day.
 const REMEMBERED: f64 = 86_400.0;
-/// The time between looks counts for no more than this, seconds.
+/// What is seen in so many seconds is taken together, however often it is looked.
+const TOGETHER: f64 = 30.0;
+/// What is seen together counts for no more seconds than this.
 const LONGEST: f64 = 60.0;
-/// Nor do the jobs that came, for more than so many times what is usual: a burst is one incident.
+/// If more jobs come than so many times as many as usual, they count for no more than that.
 const BURST: f64 = 2.0;
 
 /// How the promise has been kept.
@@ -31,52 +33,52 @@ const BURST: f64 = 2.0;
 pub(super) struct Promise {
     /// So many more deviations count for it; negative for fewer.
     caution: f64,
-    /// What workers had measured at the last look.
-    measured: Option<JobWaits>,
+    seen: Seen,
+}
+
+/// What has been seen since it was last reckoned with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// Seconds since the look before.
+    pub(super) seconds: f64,
+    /// Jobs that came.
+    pub(super) came: f64,
+    /// Jobs that come in so long a time usually.
+    pub(super) usual: f64,
+    /// How many of those that came will be late.
+    pub(super) late: f64,
 }
 
 impl Promise {
-    /// So many jobs `came` in so many `seconds`, of `usual` ones, and the oldest has waited for so long.
-    pub(super) fn observe(
-        &mut self,
-        role: &RoleConfig,
-        observation: &Observation,
-        oldest: f64,
-        came: f64,
-        usual: f64,
-        seconds: f64,
-    ) {
-        let before = std::mem::replace(&mut self.measured, observation.queue.waits);
-        if usual <= 0.0 {
+    /// Takes in what was seen at a look. Without `room` more workers could not have helped.
+    pub(super) fn observe(&mut self, role: &RoleConfig, seen: Seen, room: bool) {
+        self.seen = Seen {
+            seconds: self.seen.seconds + seen.seconds,
+            came: self.seen.came + seen.came,
+            usual: self.seen.usual + seen.usual,
+            late: self.seen.late + seen.late,
+        };
+        // Looks are not quite as regular as planned.
+        if self.seen.seconds < TOGETHER - 0.5 {
             return;
         }
-        let (jobs, late) = self
-            .measured
-            .zip(before)
-            .and_then(|(now, before)| late_since(role, now, before))
-            .unwrap_or_else(|| (came, came * late_after(role, oldest)));
-        let jobs_counted = (jobs / usual).min(BURST);
-        let share = if jobs > 0.0 { late / jobs } else { 0.0 };
-        let aim = AIMED_AT * (1.0 - role.percentile.percent() / 100.0);
-        let seconds = seconds.min(LONGEST);
+        let Seen { seconds, came, usual, late } = std::mem::take(&mut self.seen);
         self.caution *= (-seconds / REMEMBERED).exp();
-        self.caution += seconds / STEADILY * jobs_counted * (share - aim);
-        self.caution = self.caution.clamp(MOST.0, MOST.1);
+        if came <= 0.0 || usual <= 0.0 {
+            return;
+        }
+        let aim = AIMED_AT * (1.0 - role.percentile.percent() / 100.0);
+        let times = (came / usual).min(BURST);
+        let change = seconds.min(LONGEST) / STEADILY * times * (late / came - aim);
+        if room || change < 0.0 {
+            self.caution = (self.caution + change).clamp(MOST.0, MOST.1);
+        }
     }
 
     /// So many more deviations are to count for workers that stand by.
     pub(super) fn caution(&self) -> f64 {
         self.caution
     }
-}
-
-/// How many jobs have been measured since, and how many of these were late that need not have been.
-fn late_since(role: &RoleConfig, now: JobWaits, before: JobWaits) -> Option<(f64, f64)> {
-    // Sums that have shrunk have started anew.
-    let jobs = now.jobs.checked_sub(before.jobs)? as f64;
-    let late = now.late.checked_sub(before.late)? as f64;
-    let hopeless = longer_than(role, role.deadline.as_secs_f64());
-    Some((jobs, (late - hopeless * jobs).max(0.0)))
 }
 
 /// The share of the jobs that are late if they wait for so many seconds, of those that need not be: 0 to 1.
@@ -108,7 +110,7 @@ fn longer_than(role: &RoleConfig, seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Config, Environment, QueueSample};
+    use crate::{Config, Environment};
 
     fn role(keys: &str) -> RoleConfig {
         let text = format!("a: {{deadline: 60, {keys}}}");
@@ -117,10 +119,10 @@ mod tests {
         config.roles.remove(0)
     }
 
-    fn looked(promise: &mut Promise, oldest: f64, looks: u32) {
-        for _ in 0..looks {
-            promise.observe(&role("stddev: 5"), &Observation::default(), oldest, 30.0, 30.0, 30.0);
-        }
+    /// Looks every so many seconds, at one job a second of which this share is late.
+    fn looked(promise: &mut Promise, seconds: f64, share: f64, looks: u32) {
+        let seen = Seen { seconds, came: seconds, usual: seconds, late: share * seconds };
+        (0..looks).for_each(|_| promise.observe(&role("stddev: 5"), seen, true));
     }
 
     #[test]
@@ -132,44 +134,52 @@ mod tests {
         let shares = [0.0, 20.0, 45.0, 50.0, 60.0, 100.0].map(|wait| late_after(&even, wait));
         assert!(shares.is_sorted(), "{shares:?}");
         assert_eq!((shares[0], shares[5]), (0.0, 1.0));
-        let uneven = role("stddev: 15");
-        assert!(late_after(&uneven, 30.0) > late_after(&even, 30.0));
+        assert!(late_after(&role("stddev: 15"), 30.0) > late_after(&even, 30.0));
         assert_eq!(late_after(&role("stddev: 0.001"), 49.0), 0.0);
+    }
+
+    #[test]
+    fn jobs_that_are_longer_than_the_deadline_do_not_count() {
+        let hopeless = role("processing: 100, stddev: 1");
+        assert_eq!((late_after(&hopeless, 10.0), late_after(&hopeless, 70.0)), (0.0, 0.0));
     }
 
     #[test]
     fn more_counts_while_jobs_are_late_and_less_while_none_is() {
         let mut promise = Promise::default();
-        looked(&mut promise, 58.0, 5);
+        looked(&mut promise, 30.0, 1.0, 5);
         assert!((promise.caution() - 1.0).abs() < 0.05, "five half minutes: {promise:?}");
-        looked(&mut promise, 58.0, 20);
+        looked(&mut promise, 30.0, 1.0, 20);
         assert_eq!(promise.caution(), MOST.1);
-        looked(&mut promise, 0.0, 5000);
+        looked(&mut promise, 30.0, 0.0, 5000);
         assert!((-2.0..-1.0).contains(&promise.caution()), "{promise:?}");
     }
 
     #[test]
-    fn what_workers_measure_counts_before_what_is_seen_of_the_queue() {
-        let mut promise = Promise::default();
-        for look in 0..6 {
-            let waits = JobWaits { jobs: 100 * look, sum: 0.0, late: 50 * look };
-            let queue = QueueSample { waits: Some(waits), ..QueueSample::default() };
-            let seen = Observation { queue, ..Observation::default() };
-            promise.observe(&role("stddev: 5"), &seen, 0.0, 100.0, 100.0, 30.0);
-        }
-        assert!((promise.caution() - 0.5).abs() < 0.02, "half of them, five times: {promise:?}");
+    fn it_is_the_same_however_often_it_is_looked() {
+        let (mut often, mut seldom) = (Promise::default(), Promise::default());
+        looked(&mut often, 1.0, 0.5, 120);
+        looked(&mut seldom, 30.0, 0.5, 4);
+        assert!((often.caution() - seldom.caution()).abs() < 0.01, "{often:?} {seldom:?}");
     }
 
     #[test]
-    fn jobs_that_are_longer_than_the_deadline_do_not_count() {
+    fn where_nobody_could_have_helped_it_only_falls() {
         let mut promise = Promise::default();
-        let hopeless = role("processing: 50, stddev: 25");
-        let waits = |jobs: u64| JobWaits { jobs, sum: 0.0, late: jobs / 4 };
-        for look in 0..6 {
-            let queue = QueueSample { waits: Some(waits(100 * look)), ..QueueSample::default() };
-            let seen = Observation { queue, ..Observation::default() };
-            promise.observe(&hopeless, &seen, 0.0, 100.0, 100.0, 30.0);
-        }
-        assert!(promise.caution() <= 0.0, "{promise:?}");
+        let late = Seen { seconds: 30.0, came: 30.0, usual: 30.0, late: 30.0 };
+        (0..20).for_each(|_| promise.observe(&role("stddev: 5"), late, false));
+        assert_eq!(promise.caution(), 0.0);
+        let punctual = Seen { late: 0.0, ..late };
+        promise.observe(&role("stddev: 5"), punctual, false);
+        assert!(promise.caution() < 0.0, "{promise:?}");
+    }
+
+    #[test]
+    fn when_no_job_comes_it_is_forgotten() {
+        let mut promise = Promise::default();
+        looked(&mut promise, 30.0, 1.0, 20);
+        let quiet = Seen { seconds: 600.0, ..Seen::default() };
+        (0..432).for_each(|_| promise.observe(&role("stddev: 5"), quiet, true));
+        assert!(promise.caution() < 0.1, "three days: {promise:?}");
     }
 }

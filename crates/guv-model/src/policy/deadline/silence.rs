@@ -10,7 +10,7 @@ const LONGER: f64 = 2.0;
 const SHORTEST: f64 = 240.0;
 /// The time constant with which a silence is forgotten, seconds.
 const REMEMBERED: f64 = 20_000.0;
-/// Rates come rounded and smoothed: less than this in a look is no job.
+/// Rates come rounded and smoothed: less than this in half a minute is no job.
 const NO_JOB: f64 = 0.5;
 
 /// What is remembered of the times in which no job came.

@@ -79,6 +79,8 @@ pub(crate) struct Traffic {
     silence: Silence,
     /// How long jobs may wait, and how long they would wait for a worker: as of the last look.
     waits: Waits,
+    /// Jobs that were reckoned to have come before they did, where the balance tells.
+    ahead: f64,
     /// Seconds observed.
     age: f64,
     seen: Option<Seen>,
@@ -136,19 +138,22 @@ impl Traffic {
             self.seen = Some(seen);
             return 0.0;
         };
-        let gap = now.saturating_since(before.at);
-        if gap < SHORTEST {
-            return 0.0;
-        }
+        let Some(gap) = self.interval(observation, now) else { return 0.0 };
         self.seen = Some(seen);
         let seconds = gap.as_secs_f64();
         if gap > LONGEST {
+            self.ahead = 0.0;
             return 0.0;
         }
-        let arrivals = queue.fill_rate.map_or_else(
-            || arrivals_by_balance(&before, &seen, queue.drain_rate, role, held as f64, seconds),
-            |rate| rate.max(0.0) * seconds,
-        );
+        let arrivals = if let Some(rate) = queue.fill_rate {
+            rate.max(0.0) * seconds
+        } else {
+            let balance = arrivals_by_balance(&before, &seen, queue.drain_rate, role, held as f64, seconds)
+                - self.ahead;
+            // What was done by the balance and is still there is done later.
+            self.ahead = (-balance).clamp(0.0, held as f64);
+            balance.max(0.0)
+        };
         self.follow(arrivals, seconds);
         arrivals
     }
@@ -162,7 +167,6 @@ impl Traffic {
         let fast = if rate > self.fast { FAST.0 } else { FAST.1 };
         self.fast += towards(fast) * (rate - self.fast);
         self.age += seconds;
-        self.silence.observe(arrivals, seconds);
         self.rises.observe(arrivals, seconds, &Forecast { excess: self.fast - self.slow, ..self.steady() });
         self.bursts.observe(arrivals, seconds, self.waits);
         if self.gathered.seconds == 0.0 {
@@ -178,6 +182,7 @@ impl Traffic {
         }
         let observed = self.age + seconds;
         let Gathered { jobs, seconds, expected } = std::mem::take(&mut self.gathered);
+        self.silence.observe(jobs, seconds);
         let of_all = seconds / observed;
         let expected = (expected * seconds / TOGETHER).max(FEWEST);
         let deviation = ((jobs - expected).powi(2) / expected).min(WILDEST);
@@ -205,7 +210,14 @@ impl Traffic {
         Forecast { rate: self.slow, ..Forecast::default() }
     }
 
-    /// How long ago the last look but this one was.
+    /// How long ago the last look was that was taken in, if this one will be.
+    pub(super) fn interval(&self, observation: &Observation, now: Timestamp) -> Option<Duration> {
+        observation.queue.ready?;
+        let gap = now.saturating_since(self.seen?.at);
+        (gap >= SHORTEST).then_some(gap)
+    }
+
+    /// When a look was last taken in.
     pub(crate) fn last_seen(&self) -> Option<Timestamp> {
         self.seen.map(|seen| seen.at)
     }
@@ -227,5 +239,5 @@ fn arrivals_by_balance(
     };
     // Where nobody tells: as much as the jobs in hand would have been done, going by how long one takes.
     let done = counted.unwrap_or_else(|| held * seconds / role.processing.as_secs_f64());
-    (now.jobs - before.jobs + done).max(0.0)
+    now.jobs - before.jobs + done
 }
