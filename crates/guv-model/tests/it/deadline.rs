@@ -169,6 +169,29 @@ fn a_rise_is_believed_as_far_as_rises_last() {
     assert!(short > 0.0 && long > 1.5 * short, "{short} and {long}");
 }
 
+/// When a burst is over, those that wait get old together: workers are not taken away as if the newest had just come.
+#[test]
+fn a_burst_that_is_over_is_still_done_in_time() {
+    let text = "a: {processing: 10, stddev: 5, deadline: 180, boot: 55, maximum: 1000}";
+    let role =
+        Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0);
+    let mut state = RoleState::new(4);
+    // 8.5 a second for five minutes, of which the last 700 wait with 80 workers; none has come for a minute.
+    for look in 0..20 {
+        state.step(&role, &seen(0, 4, 0.4, 5), at(look * 30));
+    }
+    for look in 20..30 {
+        state.step(&role, &seen(900, 80, 8.5, 80), at(look * 30));
+    }
+    state.step(&role, &seen(800, 80, 0.0, 80), at(900));
+    let mut over = seen(700, 80, 0.0, 80);
+    over.queue.oldest = Some(Duration::from_secs(140));
+    let decision = state.step(&role, &over, at(930));
+    let needed = decision.estimate.expect("there is data").needed;
+    // The youngest are due in 155 - 60 s: 7000 s of work and the rest of what is in hand.
+    assert!(needed >= 74, "{decision}");
+}
+
 /// Looks that events cause come at any time; workers that stand by do not come and go with them.
 #[test]
 fn a_look_between_two_polls_does_not_send_away_who_stands_by() {

@@ -11,7 +11,7 @@
 //! S and v are mean and coefficient of variation of the processing time, n(h) the jobs expected within h and φ their dispersion, c the
 //! concurrency. The deviation multiplies v² and φ: jobs of one burst are taken to be alike in length.
 //! ½·S·(1 + v²) is the mean rest of a job that is under way. What waits is due by its age: what is in hand by D less the age of the
-//! oldest, and half of what waits by D less half of that age. There are enough workers if capacity(x) ≥ work in each case.
+//! oldest, and of what waits as much as is older than some age by D less that age. There are enough workers if capacity(x) ≥ work in each case.
 //!
 //! Where a start takes longer than jobs may wait, a burst that is seen is a burst that is late: then there must always be enough
 //! workers for as many jobs as often come before a start is over, and for the rate and its chance, whatever waits now
@@ -43,8 +43,8 @@ pub(super) struct Outlook {
     pub(super) ready: f64,
     /// Jobs in hand.
     pub(super) held: f64,
-    /// How long the oldest waiting job has waited, seconds.
-    pub(super) oldest: f64,
+    /// Ages of waiting jobs, seconds, and how many of them are older.
+    pub(super) ages: Vec<(f64, f64)>,
     /// How long a job may wait and still be done in time, seconds, positive.
     pub(super) slack: f64,
     /// S: mean processing time, seconds.
@@ -156,11 +156,10 @@ impl Outlook {
             let deviation = (jobs * spread * forecast.dispersion).sqrt();
             Demand { work: base + mean * (jobs + z * deviation), within: ahead + slack }
         });
-        // Ages are taken to fall evenly from the oldest job to the newest.
-        let waiting = [1.0, 0.5].into_iter().filter(|_| self.ready > 0.0);
-        let (ready, oldest) = (self.ready, self.oldest);
-        let waiting = waiting
-            .map(move |part| Demand { work: base - part * ready * mean, within: slack - part * oldest });
+        let waiting = self.ages.iter().map(move |(age, older)| Demand {
+            work: base - (self.ready - older) * mean,
+            within: slack - age,
+        });
         to_come.chain(waiting)
     }
 

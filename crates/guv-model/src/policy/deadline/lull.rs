@@ -83,7 +83,7 @@ mod tests {
         Outlook {
             ready: 0.0,
             held: 0.0,
-            oldest: 0.0,
+            ages: Vec::new(),
             slack: 34.0,
             mean: 10.0,
             spread: 1.25,

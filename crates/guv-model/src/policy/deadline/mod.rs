@@ -11,6 +11,7 @@
 //! seen empty; without rates the balance of jobs gives them; a bound on the jobs in hand counts in full; without ready
 //! messages nothing is changed.
 
+mod ages;
 mod bursts;
 mod look_ahead;
 mod lull;
@@ -177,6 +178,17 @@ impl History {
         observation.queue.oldest.or_else(since).unwrap_or_default()
     }
 
+    /// How old those are that wait: ages, and how many are at least as old.
+    fn ages(&self, ready: f64, oldest: f64) -> Vec<(f64, f64)> {
+        if ready == 0.0 {
+            return Vec::new();
+        }
+        // Where it is not known, ages are taken to fall evenly from the oldest job to the newest.
+        let mut ages = self.traffic.ages(ready).unwrap_or_else(|| vec![(oldest / 2.0, ready / 2.0)]);
+        ages.push((oldest, 0.0));
+        ages
+    }
+
     /// Whether more workers would have come if more had been needed, and those that there were could have helped.
     fn has_room(&self, role: &RoleConfig, observation: &Observation, now: Timestamp) -> bool {
         let held = role.paused || observation.paused.is_some() || observation.manual.is_some();
@@ -238,7 +250,7 @@ impl History {
         Outlook {
             ready: ready as f64,
             held: held.jobs().unwrap_or(0) as f64,
-            oldest: self.oldest(observation, now).as_secs_f64(),
+            ages: self.ages(ready as f64, self.oldest(observation, now).as_secs_f64()),
             slack,
             mean,
             spread: 1.0 + (deviation / mean).powi(2),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::ages::Ages;
 use super::bursts::Bursts;
 use super::rises::Rises;
 use super::silence::Silence;
@@ -74,6 +75,7 @@ pub(crate) struct Traffic {
     dispersion: f64,
     /// What has come since the dispersion was last told.
     gathered: Gathered,
+    ages: Ages,
     rises: Rises,
     bursts: Bursts,
     silence: Silence,
@@ -143,6 +145,7 @@ impl Traffic {
         let seconds = gap.as_secs_f64();
         if gap > LONGEST {
             self.ahead = 0.0;
+            self.ages.forget();
             return 0.0;
         }
         let arrivals = if let Some(rate) = queue.fill_rate {
@@ -167,6 +170,7 @@ impl Traffic {
         let fast = if rate > self.fast { FAST.0 } else { FAST.1 };
         self.fast += towards(fast) * (rate - self.fast);
         self.age += seconds;
+        self.ages.observe(arrivals, seconds, self.waits.slack);
         self.rises.observe(arrivals, seconds, &Forecast { excess: self.fast - self.slow, ..self.steady() });
         self.bursts.observe(arrivals, seconds, self.waits);
         if self.gathered.seconds == 0.0 {
@@ -197,6 +201,11 @@ impl Traffic {
         }
         let burst = self.bursts.often(self.waits);
         Forecast { dispersion, burst, alone: self.waits.alone(), ..self.expected() }
+    }
+
+    /// How old so many jobs are that wait, where it is known what came.
+    pub(super) fn ages(&self, ready: f64) -> Option<Vec<(f64, f64)>> {
+        self.ages.of(ready)
     }
 
     /// The rates alone.
