@@ -40,15 +40,15 @@ impl Ages {
         self.recent.clear();
     }
 
-    /// Of so many jobs that wait: ages, seconds, and how many are at least as old, youngest first. `None` where it is not known.
-    pub(super) fn of(&self, ready: f64) -> Option<Vec<(f64, f64)>> {
+    /// Of so many jobs that wait: ages, seconds, and how many are at least as old, youngest first; as far as it is known.
+    pub(super) fn of(&self, ready: f64) -> Vec<(f64, f64)> {
         let (mut age, mut younger) = (0.0, 0.0);
         let older = self.recent.iter().map(|(jobs, seconds)| {
             age += seconds;
             younger += jobs;
             (age, ready - younger)
         });
-        (!self.recent.is_empty()).then(|| older.take_while(|(_, older)| *older > 0.0).collect())
+        older.take_while(|(_, older)| *older > 0.0).collect()
     }
 }
 
@@ -59,24 +59,20 @@ mod tests {
     #[test]
     fn those_that_wait_are_the_last_that_came() {
         let mut ages = Ages::default();
-        assert_eq!(ages.of(5.0), None);
+        assert_eq!(ages.of(5.0), []);
         for jobs in [7.0, 40.0, 50.0, 0.0] {
             ages.observe(jobs, 30.0, 150.0);
         }
-        assert_eq!(ages.of(60.0), Some(vec![(30.0, 60.0), (60.0, 10.0)]));
-        assert_eq!(ages.of(0.0), Some(vec![]));
-        assert_eq!(
-            ages.of(100.0).map(|ages| ages.len()),
-            Some(4),
-            "three of them are older than what is known"
-        );
+        assert_eq!(ages.of(60.0), [(30.0, 60.0), (60.0, 10.0)]);
+        assert_eq!(ages.of(0.0), []);
+        assert_eq!(ages.of(100.0).len(), 4, "three of them are older than what is known");
     }
 
     #[test]
     fn it_is_kept_as_long_as_jobs_may_wait_in_few_parts() {
         let mut ages = Ages::default();
         (0..1000).for_each(|_| ages.observe(1.0, 1.0, 80.0));
-        let known = ages.of(1000.0).expect("jobs came");
+        let known = ages.of(1000.0);
         assert!((8..=10).contains(&known.len()), "{known:?}");
         let (age, older) = known[known.len() - 1];
         assert!((80.0..=90.0).contains(&age) && older == 1000.0 - age, "{known:?}");

@@ -183,9 +183,9 @@ impl History {
         if ready == 0.0 {
             return Vec::new();
         }
-        // Where it is not known, ages are taken to fall evenly from the oldest job to the newest.
-        let mut ages = self.traffic.ages(ready).unwrap_or_else(|| vec![(oldest / 2.0, ready / 2.0)]);
-        ages.push((oldest, 0.0));
+        let mut ages = self.traffic.ages(ready);
+        // What came may not be known well: then ages are taken to fall evenly from the oldest job to the newest.
+        ages.extend([(oldest / 2.0, ready / 2.0), (oldest, 0.0)]);
         ages
     }
 

@@ -203,8 +203,8 @@ impl Traffic {
         Forecast { dispersion, burst, alone: self.waits.alone(), ..self.expected() }
     }
 
-    /// How old so many jobs are that wait, where it is known what came.
-    pub(super) fn ages(&self, ready: f64) -> Option<Vec<(f64, f64)>> {
+    /// How old so many jobs are that wait, as far as it is known what came.
+    pub(super) fn ages(&self, ready: f64) -> Vec<(f64, f64)> {
         self.ages.of(ready)
     }
 
