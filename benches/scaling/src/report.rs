@@ -98,7 +98,7 @@ pub(crate) fn write(path: &Path, tables: &[Table]) -> Result<()> {
         let slug: String = table
             .scenario
             .chars()
-            .filter(|c| !",×".contains(*c))
+            .filter(|c| !",×%".contains(*c))
             .map(|c| if c == ' ' { '-' } else { c })
             .collect();
         let file = format!("{}.svg", slug.to_lowercase().replace("--", "-"));
