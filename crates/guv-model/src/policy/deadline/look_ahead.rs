@@ -11,7 +11,8 @@
 //! S and v are mean and coefficient of variation of the processing time, n(h) the jobs expected within h and φ their dispersion, c the
 //! concurrency. The deviation multiplies v² and φ: jobs of one burst are taken to be alike in length.
 //! ½·S·(1 + v²) is the mean rest of a job that is under way. What waits is due by its age: what is in hand by D less the age of the
-//! oldest, and of what waits as much as is older than some age by D less that age. There are enough workers if capacity(x) ≥ work in each case.
+//! oldest, and of what waits as much as is older than some age by D less that age. There are enough workers if capacity(x) ≥ work in
+//! each case.
 //!
 //! Where a start takes longer than jobs may wait, a burst that is seen is a burst that is late: then there must always be enough
 //! workers for as many jobs as often come before a start is over, and for the rate and its chance, whatever waits now
@@ -82,7 +83,7 @@ pub enum Need {
     Work(Demand),
     /// So many jobs have often come within less than a start takes, and will again.
     Burst(f64),
-    /// A start takes longer than jobs may wait, so that those that come by chance meanwhile need workers that are there.
+    /// A start takes longer than jobs may wait, or too many have been late: those that come by chance need workers that are there.
     Standing,
     /// There were more at first, and it has not been looked for long.
     Fresh,
