@@ -67,9 +67,12 @@ impl Outcome {
         for job in first..workload.len() {
             let (arrival, finished) = (workload.arrivals[job], self.finished[job]);
             let time = finished - arrival;
-            let hit = time <= deadline || (finished.is_infinite() && arrival + deadline > workload.length);
+            let is_hopeless = workload.services[job] > deadline;
+            // Of what is not done at the end nobody knows whether it will be late.
+            let is_open = finished.is_infinite() && arrival + deadline > workload.length;
+            let hit = time <= deadline || (is_open && !is_hopeless);
             hits += usize::from(hit);
-            hopeless += usize::from(workload.services[job] > deadline);
+            hopeless += usize::from(is_hopeless);
             let window = &mut of_window[(((arrival - from) / WINDOW) as usize).min(windows - 1)];
             *window = (window.0 + u32::from(hit), window.1 + 1);
             if finished.is_finite() {

@@ -169,6 +169,33 @@ fn a_rise_is_believed_as_far_as_rises_last() {
     assert!(short > 0.0 && long > 1.5 * short, "{short} and {long}");
 }
 
+/// Five minutes of much every two hours: when it is over, it is over, and whoever came for it goes within minutes.
+#[test]
+fn workers_for_a_burst_go_when_it_is_over() {
+    let text = "a: {processing: 10, stddev: 5, deadline: 60, boot: 55, minimum: 1, maximum: 200}";
+    let role =
+        Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0);
+    let mut state = RoleState::new(4);
+    let (mut workers, mut most, mut after) = (8, 0, Vec::new());
+    for look in 0..760 {
+        let since = (look + 10) % 240;
+        let rate: f64 = if since < 10 { 9.0 } else { 0.5 };
+        let held = (10.0 * rate).min(workers.into());
+        let decision = state.step(&role, &seen(0, held as u64, rate, workers), at(look * 30));
+        if let Some(target) = decision.target {
+            state.accepted(target, at(look * 30));
+            workers = target;
+        }
+        if look > 720 && since >= 10 {
+            after.push(workers);
+        } else {
+            most = most.max(workers);
+        }
+    }
+    assert!(most > 40, "it was a burst: {most}");
+    assert!(after[4] < 12, "after two minutes: {after:?}");
+}
+
 /// When a burst is over, those that wait get old together: workers are not taken away as if the newest had just come.
 #[test]
 fn a_burst_that_is_over_is_still_done_in_time() {

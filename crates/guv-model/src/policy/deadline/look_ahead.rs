@@ -135,7 +135,8 @@ impl Outlook {
             let within = slack * times;
             let usual = forecast.rate * within;
             let chance = (usual * forecast.dispersion).sqrt();
-            let jobs = usual + (forecast.excess_within(within) - chance).max(0.0);
+            let change = forecast.excess_within(within);
+            let jobs = usual + change - change.clamp(-chance, chance);
             let work = mean * (jobs + z * (jobs * (spread - 1.0 + forecast.dispersion)).sqrt());
             work / (within + slack)
         });

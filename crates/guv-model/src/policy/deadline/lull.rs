@@ -1,7 +1,7 @@
 //! When the last workers go: when no job is expected for longer than it is worth to wait for one.
 //!
 //! Where a job can wait for a start and still be done in time, a worker that waits for it costs more than a start as soon as
-//! none is expected for as long as a start takes (ski rental). Where it cannot, going to zero costs the deadline of the next
+//! none is expected for about as long as a start takes (ski rental). Where it cannot, going to zero costs the deadline of the next
 //! job, and of those that come while a worker starts; between the two, in part, as likely as they are late for it. So many may be late
 //! as the promise leaves: of a hundred jobs one, at 99 %. Four fifths of that are an allowance for lulls, saved up with each job that
 //! comes. Without one, the last worker stays while a job is expected within the hour.
@@ -15,8 +15,9 @@ use crate::{RoleConfig, WorkerCount};
 const SPENT: f64 = 0.8;
 /// More is never saved up, nor owed, jobs.
 const SAVED: f64 = 10.0;
-/// A lull that costs a deadline has to be this many times as long as a start; one that costs none, as long as it.
-const WORTH: f64 = 4.0;
+/// For so many starts nothing must be expected, going by the rate alone: where that costs no deadline, and where it costs one. It is less
+/// than one since a silence of uneven traffic lasts for longer than its rate tells.
+const WORTH: (f64, f64) = (0.7, 2.8);
 /// What costs no more than this is no matter, jobs.
 const TRIFLE: f64 = 0.01;
 /// A lull in which nothing is expected for so long always is one, seconds.
@@ -59,14 +60,19 @@ impl Lull {
     pub(super) fn is_long(&self, outlook: &Outlook) -> bool {
         let Outlook { ready, held, boot, forecast, .. } = outlook;
         let is_allowed = self.price(forecast) <= self.allowance.max(TRIFLE);
-        let lasts = if is_allowed { boot * (1.0 + (WORTH - 1.0) * self.late) } else { LONG };
-        *ready == 0.0 && *held == 0.0 && forecast.jobs_within(lasts) < 1.0
+        let lasts = if is_allowed { boot * (WORTH.0 + (WORTH.1 - WORTH.0) * self.late) } else { LONG };
+        *ready == 0.0 && *held == 0.0 && expected(forecast, lasts) < 1.0
     }
 
     /// Jobs that are late when there is no worker: the next one, and those that come until one is up.
     fn price(&self, forecast: &Forecast) -> f64 {
-        self.late * (1.0 + forecast.jobs_within(self.blind))
+        self.late * (1.0 + expected(forecast, self.blind))
     }
+}
+
+/// The jobs that are expected within so many seconds, if they do not stay away: that is what is asked here.
+fn expected(forecast: &Forecast, seconds: f64) -> f64 {
+    forecast.rate * seconds + forecast.excess_within(seconds).max(0.0)
 }
 
 #[cfg(test)]
@@ -105,8 +111,8 @@ mod tests {
     #[test]
     fn a_worker_is_not_kept_for_jobs_that_can_wait_for_one() {
         let lull = after(0.0, 180);
-        assert!(lull.is_long(&outlook(1.0 / 60.0)));
-        assert!(!lull.is_long(&outlook(1.0 / 50.0)));
+        assert!(lull.is_long(&outlook(1.0 / 40.0)));
+        assert!(!lull.is_long(&outlook(1.0 / 37.0)));
         assert!(!after(0.0, 60).is_long(&outlook(1.0 / 60.0)), "these cannot");
     }
 

@@ -13,10 +13,10 @@
 
 mod ages;
 mod bursts;
+mod changes;
 mod look_ahead;
 mod lull;
 mod promise;
-mod rises;
 mod silence;
 mod starts;
 mod traffic;
@@ -245,8 +245,10 @@ impl History {
         let booting: Vec<_> = self.starts.expected(boot, now).collect();
         let slack = self.waits(role).slack;
         let mut forecast = self.traffic.forecast();
-        // Where jobs may wait for longer than a start takes, there is the time to see whether a change lasts.
-        forecast.excess *= (boot / slack).min(1.0);
+        // Where jobs may wait for longer than a start takes, there is the time to see whether a rise lasts.
+        if forecast.excess > 0.0 {
+            forecast.excess *= (boot / slack).min(1.0);
+        }
         Outlook {
             ready: ready as f64,
             held: held.jobs().unwrap_or(0) as f64,

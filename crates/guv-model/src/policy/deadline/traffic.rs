@@ -6,17 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::ages::Ages;
 use super::bursts::Bursts;
-use super::rises::Rises;
+use super::changes::Changes;
 use super::silence::Silence;
 use crate::{InFlight, Observation, RoleConfig, Timestamp};
 
 /// The time constant of the slow rate, seconds.
 const SLOW: f64 = 500.0;
-/// The time constant of the fast rate, seconds: how fast it follows a rise, and how fast it falls.
-const FAST: (f64, f64) = (16.0, 40.0);
-/// How much of the difference between fast and slow is believed when traffic falls: being late costs deadlines, being early only
-/// money.
-const FALL: f64 = 0.8;
+/// The time constant of the fast rate, seconds.
+const FAST: f64 = 25.0;
 /// The time constant of the dispersion, seconds.
 const DISPERSED: f64 = 1500.0;
 /// It is told from what comes in so many seconds, however often it is looked: what comes in bursts comes evenly within the burst.
@@ -35,7 +32,7 @@ const FEWEST: f64 = 0.3;
 pub struct Forecast {
     /// Jobs per second.
     pub rate: f64,
-    /// Jobs per second that come beside these for the moment, or stay away; it fades.
+    /// Jobs per second that come beside these for the moment, which fades; negative for those that stay away from now on.
     pub excess: f64,
     /// Mean square of what came beside what was expected ÷ what was expected: 1 where arrivals are independent of each other, more
     /// where they come in bursts that nobody foresees.
@@ -48,7 +45,7 @@ pub struct Forecast {
     pub alone: f64,
 }
 
-/// The time constant with which an excess is expected to fade.
+/// The time constant with which a rise is expected to fade.
 const FADE: f64 = 75.0;
 
 impl Forecast {
@@ -59,14 +56,15 @@ impl Forecast {
 
     /// How many of them come beside the rate; negative for those that stay away.
     pub(super) fn excess_within(&self, seconds: f64) -> f64 {
-        self.excess * FADE * (1.0 - (-seconds / FADE).exp())
+        let lasts = if self.excess > 0.0 { FADE * (1.0 - (-seconds / FADE).exp()) } else { seconds };
+        self.excess * lasts
     }
 }
 
 /// The traffic of one role.
 ///
-/// Two exponential means of the arrival rate: one slow, and one fast, which follows a rise at once. All begin as plain means, so that the
-/// first look counts in full. How much of a rise lasts is learnt ([`Rises`]), and how far what comes within half a minute is from
+/// Two exponential means of the arrival rate: one slow, and one fast, which follows a change at once. All begin as plain means, so that the
+/// first look counts in full. How much of a change lasts is learnt ([`Changes`]), and how far what comes within half a minute is from
 /// what was expected gives the dispersion.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traffic {
@@ -76,7 +74,8 @@ pub(crate) struct Traffic {
     /// What has come since the dispersion was last told.
     gathered: Gathered,
     ages: Ages,
-    rises: Rises,
+    rises: Changes,
+    falls: Changes,
     bursts: Bursts,
     silence: Silence,
     /// How long jobs may wait, and how long they would wait for a worker: as of the last look.
@@ -167,11 +166,12 @@ impl Traffic {
         let rate = arrivals / seconds;
         let towards = |constant: f64| (1.0 - (-seconds / constant).exp()).max(of_all);
         self.slow += towards(SLOW) * (rate - self.slow);
-        let fast = if rate > self.fast { FAST.0 } else { FAST.1 };
-        self.fast += towards(fast) * (rate - self.fast);
+        self.fast += towards(FAST) * (rate - self.fast);
         self.age += seconds;
         self.ages.observe(arrivals, seconds, self.waits.slack);
-        self.rises.observe(arrivals, seconds, &Forecast { excess: self.fast - self.slow, ..self.steady() });
+        let (change, steady) = (self.change(), self.steady());
+        self.rises.observe(arrivals, seconds, &Forecast { excess: change.max(0.0), ..steady });
+        self.falls.observe(arrivals, seconds, &Forecast { excess: change.min(0.0), ..steady });
         self.bursts.observe(arrivals, seconds, self.waits);
         if self.gathered.seconds == 0.0 {
             self.gathered.expected = self.expected().jobs_within(TOGETHER);
@@ -210,9 +210,18 @@ impl Traffic {
 
     /// The rates alone.
     fn expected(&self) -> Forecast {
+        let change = self.change();
+        // Nothing falls below what comes.
+        let lasting = if change > 0.0 { self.rises.lasting() } else { self.falls.lasting().min(1.0) };
+        Forecast { excess: lasting * change, ..self.steady() }
+    }
+
+    /// How far the fast rate is from the slow one; below it, as far as that stands out from chance: the variance of an exponential mean
+    /// of independent arrivals is their rate ÷ twice the time constant.
+    fn change(&self) -> f64 {
         let change = self.fast - self.slow;
-        let believed = if change > 0.0 { self.rises.lasting() } else { FALL };
-        Forecast { excess: believed * change, ..self.steady() }
+        let chance = (self.slow / (2.0 * FAST)).sqrt();
+        if change > 0.0 { change } else { (change + chance).min(0.0) }
     }
 
     fn steady(&self) -> Forecast {
