@@ -10,8 +10,9 @@ use super::traffic::Forecast;
 
 /// As many seconds later it is looked at what has come of a change.
 const LATER: f64 = 60.0;
-/// Before anything is known, a change is taken to last. That counts as much as so many minutes.
-const AT_FIRST: f64 = 9.0;
+/// Before anything is known, so much of a rise is taken to last, and of a fall: that counts as much as so many minutes.
+const AT_FIRST: (f64, f64) = (1.0, 0.6);
+const MINUTES: f64 = 9.0;
 /// The time constant with which it is forgotten, seconds.
 const REMEMBERED: f64 = 7200.0;
 /// What came is taken for no more than so many times what was expected, against the change or with it.
@@ -21,15 +22,13 @@ const MORE: f64 = 1.25;
 /// The variance of what comes by chance is taken for so many times its mean.
 const CHANCE: f64 = 4.0;
 
-/// What is remembered of rises, or of falls.
+/// What is remembered of changes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Changes {
     /// The minute that is under way.
     now: Option<Minute>,
-    /// Σ weight · expected², faded.
-    expected: f64,
-    /// Σ weight · expected · came, faded.
-    came: f64,
+    rises: Slope,
+    falls: Slope,
 }
 
 /// A minute in which jobs are counted.
@@ -43,9 +42,17 @@ struct Minute {
     jobs: f64,
 }
 
+/// The sums of least squares, faded.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slope {
+    /// Σ weight · expected².
+    expected: f64,
+    /// Σ weight · expected · came.
+    came: f64,
+}
+
 impl Changes {
-    /// So many jobs have come in so many seconds; what is expected now, if the change that there is lasts. Where there is none nothing
-    /// is learnt.
+    /// So many jobs have come in so many seconds; what is expected now, if the change that there is lasts.
     pub(super) fn observe(&mut self, jobs: f64, seconds: f64, lasting: &Forecast) {
         if let Some(minute) = &mut self.now {
             minute.jobs += jobs;
@@ -68,8 +75,8 @@ impl Changes {
 
     fn learn(&mut self, minute: &Minute) {
         let fade = (-minute.seconds / REMEMBERED).exp();
-        self.expected *= fade;
-        self.came *= fade;
+        self.rises.fade(fade);
+        self.falls.fade(fade);
         let Minute { expected, .. } = *minute;
         if expected == 0.0 {
             return;
@@ -77,14 +84,32 @@ impl Changes {
         let usual = minute.rate * minute.seconds;
         let came = expected * ((minute.jobs - usual) / expected).clamp(AT_MOST.0, AT_MOST.1);
         let scale = expected * expected + CHANCE * usual.max(1.0);
-        let weight = if came > self.lasting() * expected { MORE } else { 1.0 } / scale;
-        self.expected += weight * expected * expected;
-        self.came += weight * expected * came;
+        let weight = if came > self.slope_of(expected) * expected { MORE } else { 1.0 } / scale;
+        let slope = if expected > 0.0 { &mut self.rises } else { &mut self.falls };
+        slope.expected += weight * expected * expected;
+        slope.came += weight * expected * came;
     }
 
-    /// The part of a change that lasts: 0 for none, 1 where it goes on as it is expected to, more where it grows.
-    pub(super) fn lasting(&self) -> f64 {
-        ((self.came + AT_FIRST) / (self.expected + AT_FIRST)).max(0.0)
+    /// The part of a rise or a fall that lasts: 0 for none, 1 where it goes on as it is expected to, more for a rise that grows.
+    pub(super) fn lasting(&self, change: f64) -> f64 {
+        let most = if change > 0.0 { f64::INFINITY } else { 1.0 };
+        self.slope_of(change).clamp(0.0, most)
+    }
+
+    fn slope_of(&self, change: f64) -> f64 {
+        if change > 0.0 { self.rises.with(AT_FIRST.0) } else { self.falls.with(AT_FIRST.1) }
+    }
+}
+
+impl Slope {
+    fn fade(&mut self, fade: f64) {
+        self.expected *= fade;
+        self.came *= fade;
+    }
+
+    /// With what is believed beforehand.
+    fn with(self, at_first: f64) -> f64 {
+        (self.came + MINUTES * at_first) / (self.expected + MINUTES)
     }
 }
 
@@ -100,12 +125,12 @@ mod tests {
             let jobs = 30.0 * if matches!(look % 4, 3 | 0) { 1.0 + lasts } else { 1.0 };
             changes.observe(jobs, 30.0, &Forecast { rate: 1.0, excess, ..Forecast::default() });
         }
-        changes.lasting()
+        changes.lasting(excess)
     }
 
     #[test]
     fn batches_do_not_last_and_swells_do() {
-        assert_eq!(Changes::default().lasting(), 1.0, "nothing is known");
+        assert_eq!(Changes::default().lasting(1.0), 1.0, "nothing is known");
         let (batches, swells) = (after(5.0, 0.0), after(5.0, 5.0));
         assert!(batches < 0.6, "{batches}");
         assert!(swells > 1.1, "{swells}");
@@ -113,9 +138,10 @@ mod tests {
 
     #[test]
     fn a_lull_of_chance_does_not_last_and_the_end_of_a_burst_does() {
+        assert_eq!(Changes::default().lasting(-1.0), 0.6, "nothing is known");
         let (lull, end) = (after(-0.9, 0.0), after(-0.9, -0.9));
-        assert!(lull < 0.6, "{lull}");
-        assert!((end - 1.0).abs() < 0.05, "{end}");
+        assert!(lull < 0.4, "{lull}");
+        assert!(end > 0.8, "{end}");
     }
 
     #[test]
@@ -125,6 +151,6 @@ mod tests {
             let rise = Forecast { rate: 1.0, excess: 0.02, ..Forecast::default() };
             rises.observe(if look % 2 == 0 { 35.0 } else { 25.0 }, 30.0, &rise);
         }
-        assert!((rises.lasting() - 1.0).abs() < 0.1, "{rises:?}");
+        assert!((rises.lasting(0.02) - 1.0).abs() < 0.1, "{rises:?}");
     }
 }

@@ -46,8 +46,10 @@ pub(super) struct Outlook {
     pub(super) held: f64,
     /// Ages of waiting jobs, seconds, and how many of them are older.
     pub(super) ages: Vec<(f64, f64)>,
-    /// How long a job may wait and still be done in time, seconds, positive.
+    /// How long a job may wait that is seen now and still be done in time, seconds, positive.
     pub(super) slack: f64,
+    /// From the first job of a burst to the workers that are asked for because of it, seconds.
+    pub(super) blind: f64,
     /// S: mean processing time, seconds.
     pub(super) mean: f64,
     /// 1 + v².
@@ -112,8 +114,9 @@ impl Outlook {
 
     /// The workers for a burst as there often is one, if they begin with nothing to do.
     pub(super) fn for_a_burst(&self) -> Needed {
-        let Self { mean, forecast, slack, concurrency, .. } = *self;
-        let workers = forecast.burst * mean / ((forecast.alone + slack) * concurrency);
+        let Self { mean, forecast, blind, concurrency, .. } = *self;
+        // The last of them may be done when those arrive that are asked for.
+        let workers = forecast.burst * mean / (blind * concurrency);
         (workers.ceil() as u32, Some(Need::Burst(forecast.burst)))
     }
 

@@ -59,14 +59,15 @@ impl Lull {
     /// Whether nothing is there to do, and nothing expected for long enough.
     pub(super) fn is_long(&self, outlook: &Outlook) -> bool {
         let Outlook { ready, held, boot, forecast, .. } = outlook;
-        let is_allowed = self.price(forecast) <= self.allowance.max(TRIFLE);
+        // What the last worker's going costs is paid when it goes.
+        let is_allowed = self.workers == 0 || self.price(forecast) <= self.allowance.max(TRIFLE);
         let lasts = if is_allowed { boot * (WORTH.0 + (WORTH.1 - WORTH.0) * self.late) } else { LONG };
         *ready == 0.0 && *held == 0.0 && expected(forecast, lasts) < 1.0
     }
 
     /// Jobs that are late when there is no worker: the next one, and those that come until one is up.
     fn price(&self, forecast: &Forecast) -> f64 {
-        self.late * (1.0 + expected(forecast, self.blind))
+        self.late * (1.0 + forecast.jobs_within(self.blind))
     }
 }
 
@@ -91,6 +92,7 @@ mod tests {
             held: 0.0,
             ages: Vec::new(),
             slack: 34.0,
+            blind: 85.0,
             mean: 10.0,
             spread: 1.25,
             forecast: Forecast { rate, dispersion: 1.0, ..Forecast::default() },
@@ -123,7 +125,9 @@ mod tests {
         let mut lull = after(200.0, 60);
         assert!(lull.is_long(&quiet));
         lull.accepted(0, &quiet.forecast);
-        assert!(!lull.is_long(&quiet), "{lull:?}");
+        assert!(lull.is_long(&quiet), "it is paid, and nobody is to come back for nothing: {lull:?}");
+        lull.observe(&role(60), 0.0, Some(WorkerCount::running(1)), 85.0);
+        assert!(!lull.is_long(&quiet), "the next one is not: {lull:?}");
     }
 
     #[test]

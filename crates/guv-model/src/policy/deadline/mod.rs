@@ -214,12 +214,15 @@ impl History {
     fn waits(&self, role: &RoleConfig) -> Waits {
         let (mean, deviation) = (role.processing.as_secs_f64(), role.stddev.as_secs_f64());
         let deadline = role.deadline.as_secs_f64();
-        let interval = self.usual.seconds;
-        let stale = (interval * STALE.0).min(STALE.1);
         // Where jobs take about as long as they may, half of the time is left for waiting: more would need workers without end.
-        let slack = (deadline - mean - TAIL * deviation - stale).max(deadline / 2.0);
+        let slack = (deadline - mean - TAIL * deviation).max(deadline / 2.0);
         // A burst begins half an interval before it is seen, on average.
-        Waits { slack, blind: role.boot.as_secs_f64() + interval / 2.0 }
+        Waits { slack, blind: role.boot.as_secs_f64() + self.usual.seconds / 2.0 }
+    }
+
+    /// How old what is seen may be, seconds.
+    fn stale(&self) -> f64 {
+        (self.usual.seconds * STALE.0).min(STALE.1)
     }
 
     /// How many of the workers that there were at first are still to be kept: where jobs can wait for a start, none.
@@ -243,7 +246,8 @@ impl History {
         let (mean, deviation) = (role.processing.as_secs_f64(), role.stddev.as_secs_f64());
         let boot = role.boot.as_secs_f64();
         let booting: Vec<_> = self.starts.expected(boot, now).collect();
-        let slack = self.waits(role).slack;
+        let waits = self.waits(role);
+        let slack = (waits.slack - self.stale()).max(role.deadline.as_secs_f64() / 2.0);
         let mut forecast = self.traffic.forecast();
         // Where jobs may wait for longer than a start takes, there is the time to see whether a rise lasts.
         if forecast.excess > 0.0 {
@@ -254,6 +258,7 @@ impl History {
             held: held.jobs().unwrap_or(0) as f64,
             ages: self.ages(ready as f64, self.oldest(observation, now).as_secs_f64()),
             slack,
+            blind: waits.blind,
             mean,
             spread: 1.0 + (deviation / mean).powi(2),
             forecast,

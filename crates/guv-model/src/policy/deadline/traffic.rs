@@ -74,8 +74,7 @@ pub(crate) struct Traffic {
     /// What has come since the dispersion was last told.
     gathered: Gathered,
     ages: Ages,
-    rises: Changes,
-    falls: Changes,
+    changes: Changes,
     bursts: Bursts,
     silence: Silence,
     /// How long jobs may wait, and how long they would wait for a worker: as of the last look.
@@ -169,9 +168,7 @@ impl Traffic {
         self.fast += towards(FAST) * (rate - self.fast);
         self.age += seconds;
         self.ages.observe(arrivals, seconds, self.waits.slack);
-        let (change, steady) = (self.change(), self.steady());
-        self.rises.observe(arrivals, seconds, &Forecast { excess: change.max(0.0), ..steady });
-        self.falls.observe(arrivals, seconds, &Forecast { excess: change.min(0.0), ..steady });
+        self.changes.observe(arrivals, seconds, &Forecast { excess: self.change(), ..self.steady() });
         self.bursts.observe(arrivals, seconds, self.waits);
         if self.gathered.seconds == 0.0 {
             self.gathered.expected = self.expected().jobs_within(TOGETHER);
@@ -211,9 +208,7 @@ impl Traffic {
     /// The rates alone.
     fn expected(&self) -> Forecast {
         let change = self.change();
-        // Nothing falls below what comes.
-        let lasting = if change > 0.0 { self.rises.lasting() } else { self.falls.lasting().min(1.0) };
-        Forecast { excess: lasting * change, ..self.steady() }
+        Forecast { excess: self.changes.lasting(change) * change, ..self.steady() }
     }
 
     /// How far the fast rate is from the slow one; below it, as far as that stands out from chance: the variance of an exponential mean
