@@ -415,7 +415,7 @@ fn write_prospect(f: &mut fmt::Formatter<'_>, prospect: &Prospect, estimate: &Es
             )
         }
         Some(Need::Standing) => {
-            write!(f, ", {workers} stand by for jobs that cannot wait for a start")?;
+            write!(f, ", {workers} stand by for jobs that come by chance")?;
             match caution {
                 0.5.. => write!(f, " (more than usual: lately more jobs were late than is aimed at)"),
                 ..=-0.5 => write!(f, " (fewer than usual: lately hardly any job was late for having waited)"),

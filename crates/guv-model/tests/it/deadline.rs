@@ -259,7 +259,7 @@ fn where_a_start_takes_far_longer_than_jobs_may_wait_workers_stand_by() {
     let mut state = RoleState::new(4);
     let usual = standing(&mut state, 0, 30, 0);
     assert!((11..16).contains(&needed(&usual)), "{usual}");
-    assert!(usual.to_string().contains("stand by for jobs that cannot wait for a start"), "{usual}");
+    assert!(usual.to_string().contains("stand by for jobs that come by chance"), "{usual}");
 
     standing(&mut state, 900, 6, 28);
     let cautious = standing(&mut state, 1080, 1, 0);
