@@ -397,7 +397,7 @@ impl fmt::Display for Limit {
 
 fn write_prospect(f: &mut fmt::Formatter<'_>, prospect: &Prospect, estimate: &Estimate) -> fmt::Result {
     let Prospect { forecast, booting, why, caution, .. } = prospect;
-    write!(f, "{:.3} per second expected", forecast.rate)?;
+    write!(f, "{:.3} per second expected", (forecast.rate + forecast.excess).max(0.0))?;
     if *booting > 0 {
         write!(f, ", {} booting", count((*booting).into(), "worker"))?;
     }

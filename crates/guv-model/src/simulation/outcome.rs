@@ -39,7 +39,8 @@ pub struct Point {
 pub struct Score {
     /// Jobs that arrived then.
     pub jobs: usize,
-    /// How many of them were finished within the deadline. A job that is not due before the end counts as such.
+    /// How many of them were finished within the deadline. Of those that are neither finished
+    /// nor due at the end, all count as such that could be.
     pub hits: usize,
     /// Jobs that no worker could have finished in time: they take longer than the deadline.
     pub hopeless: usize,

@@ -70,11 +70,11 @@ impl Bursts {
             return 0.0;
         }
         let share = (BLOCK / (WORTH * waits.blind)).min(ALWAYS);
-        let open = if self.most > 0.0 { BLOCK } else { 0.0 };
+        let open = if self.seconds > 0.0 { BLOCK } else { 0.0 };
         let all = open + self.blocks.iter().fold(0.0, |sum, seconds| sum + seconds);
         let at = bucket(self.most);
         let mut above = 0.0;
-        for index in (0..BUCKETS).rev() {
+        for index in (1..BUCKETS).rev() {
             above += self.blocks.get(index).copied().unwrap_or(0.0);
             above += if index == at { open } else { 0.0 };
             if above > share * all {

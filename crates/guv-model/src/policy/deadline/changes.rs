@@ -1,7 +1,7 @@
 //! How much of a change lasts: traffic that swells goes on, and batches do not; a burst that is over is over, and a lull of chance is not.
 //!
-//! At the start of each minute it is written down what the difference of the fast rate from the slow one will bring, if it goes on as
-//! a rise or a fall does ([`Forecast`]); at its end, how much came beside the slow rate. The slope of the one over the other, by
+//! At the start of each minute the difference of the fast rate from the slow one is written down; at its end, what it will have brought
+//! if it goes on as a rise or a fall does ([`Forecast`]), and how much came beside the slow rate. The slope of the one over the other, by
 //! least squares, is the part of a change that is expected to last: of rises and of falls, each for themselves. A minute counts by how
 //! far its change stands out from chance, and no minute for more than one; but those that brought more than was expected count for
 //! more, since being late costs deadlines and being early only money (so it is an expectile: Newey and Powell 1987).
@@ -34,10 +34,8 @@ pub(super) struct Changes {
 /// A minute in which jobs are counted.
 #[derive(Clone, Copy, Debug)]
 struct Minute {
-    /// The jobs that its change will bring if it lasts; negative for those that stay away.
-    expected: f64,
-    /// Jobs per second without the change.
-    rate: f64,
+    /// What is expected if the change lasts with which it begins.
+    lasting: Forecast,
     seconds: f64,
     jobs: f64,
 }
@@ -65,23 +63,23 @@ impl Changes {
         if let Some(minute) = self.now.take() {
             self.learn(&minute);
         }
-        self.now = Some(Minute {
-            expected: lasting.excess_within(LATER),
-            rate: lasting.rate,
-            seconds: 0.0,
-            jobs: 0.0,
-        });
+        self.now = Some(Minute { lasting: *lasting, seconds: 0.0, jobs: 0.0 });
+    }
+
+    /// What comes from here on has nothing to do with what was before.
+    pub(super) fn pause(&mut self) {
+        self.now = None;
     }
 
     fn learn(&mut self, minute: &Minute) {
         let fade = (-minute.seconds / REMEMBERED).exp();
         self.rises.fade(fade);
         self.falls.fade(fade);
-        let Minute { expected, .. } = *minute;
+        let expected = minute.lasting.excess_within(minute.seconds);
         if expected == 0.0 {
             return;
         }
-        let usual = minute.rate * minute.seconds;
+        let usual = minute.lasting.rate * minute.seconds;
         let came = expected * ((minute.jobs - usual) / expected).clamp(AT_MOST.0, AT_MOST.1);
         let scale = expected * expected + CHANCE * usual.max(1.0);
         let weight = if came > self.slope_of(expected) * expected { MORE } else { 1.0 } / scale;
@@ -142,6 +140,21 @@ mod tests {
         let (lull, end) = (after(-0.9, 0.0), after(-0.9, -0.9));
         assert!(lull < 0.4, "{lull}");
         assert!(end > 0.8, "{end}");
+    }
+
+    #[test]
+    fn it_is_the_same_however_often_it_is_looked() {
+        let lasting = |interval: f64| {
+            let mut changes = Changes::default();
+            for _ in 0..500 {
+                // Of a fall by 1.8 a second half lasts.
+                let fall = Forecast { rate: 2.0, excess: -1.8, ..Forecast::default() };
+                changes.observe(1.1 * interval, interval, &fall);
+            }
+            changes.lasting(-1.0)
+        };
+        let (often, seldom) = (lasting(30.0), lasting(120.0));
+        assert!((often - 0.5).abs() < 0.05 && (seldom - 0.5).abs() < 0.05, "{often} and {seldom}");
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Outlook {
     /// The workers for what comes by chance, from an empty queue: enough for the jobs of any half to eight times that jobs may wait,
     /// [`STANDING`] deviations included where a start takes e times as long as that. Nearer to each other they need less, since there is
     /// time for a start in part; further from each other than [`APART`] they need no more. The promise may ask for more or fewer.
-    /// A rise counts as far as it stands out from chance.
+    /// A rise or a fall counts as far as it stands out from chance.
     ///
     /// Unlike those of a burst, these jobs are taken to be independent of each other: of the work of n of them the variance is
     /// n·S²·(v² + φ).

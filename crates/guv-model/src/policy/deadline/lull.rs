@@ -30,6 +30,8 @@ pub(crate) struct Lull {
     allowance: f64,
     /// The workers last known.
     workers: u32,
+    /// Whether it is paid for that there is none.
+    is_paid: bool,
     /// From a job that nobody does to a worker that does it: a look, and a start. Seconds.
     blind: f64,
     /// The share of the jobs that are late if they wait so long.
@@ -45,6 +47,7 @@ impl Lull {
         self.allowance = (self.allowance + SPENT * late * came).min(SAVED);
         if let Some(workers) = workers {
             self.workers = workers.current;
+            self.is_paid &= workers.current == 0;
         }
     }
 
@@ -52,15 +55,16 @@ impl Lull {
     pub(crate) fn accepted(&mut self, workers: u32, forecast: &Forecast) {
         if workers == 0 && self.workers > 0 {
             self.allowance = (self.allowance - self.price(forecast)).max(-SAVED);
+            self.is_paid = true;
         }
+        self.is_paid &= workers == 0;
         self.workers = workers;
     }
 
     /// Whether nothing is there to do, and nothing expected for long enough.
     pub(super) fn is_long(&self, outlook: &Outlook) -> bool {
         let Outlook { ready, held, boot, forecast, .. } = outlook;
-        // What the last worker's going costs is paid when it goes.
-        let is_allowed = self.workers == 0 || self.price(forecast) <= self.allowance.max(TRIFLE);
+        let is_allowed = self.is_paid || self.price(forecast) <= self.allowance.max(TRIFLE);
         let lasts = if is_allowed { boot * (WORTH.0 + (WORTH.1 - WORTH.0) * self.late) } else { LONG };
         *ready == 0.0 && *held == 0.0 && expected(forecast, lasts) < 1.0
     }
@@ -128,6 +132,14 @@ mod tests {
         assert!(lull.is_long(&quiet), "it is paid, and nobody is to come back for nothing: {lull:?}");
         lull.observe(&role(60), 0.0, Some(WorkerCount::running(1)), 85.0);
         assert!(!lull.is_long(&quiet), "the next one is not: {lull:?}");
+    }
+
+    #[test]
+    fn who_is_gone_without_having_been_taken_away_is_not_paid_for() {
+        let quiet = outlook(1.0 / 250.0);
+        let mut lull = after(0.0, 60);
+        lull.observe(&role(60), 0.0, Some(WorkerCount::running(0)), 85.0);
+        assert!(!lull.is_long(&quiet), "it crashed: {lull:?}");
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub use traffic::Forecast;
 
 /// So many deviations above what is expected count when workers are taken away, for to have them again takes a start. None count
 /// when workers are added: that can still be done at the next look.
-const DOWN: f64 = 1.25;
+const DOWN: f64 = 1.15;
 /// So many deviations of the processing time are left for a job itself.
 const TAIL: f64 = 1.95;
 /// What is seen may be this old, as a part of the time between looks, seconds at most.

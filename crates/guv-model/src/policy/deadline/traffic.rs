@@ -14,6 +14,8 @@ use crate::{InFlight, Observation, RoleConfig, Timestamp};
 const SLOW: f64 = 500.0;
 /// The time constant of the fast rate, seconds.
 const FAST: f64 = 25.0;
+/// So many deviations of the fast rate below the slow one are no fall.
+const CHANCE: f64 = 0.5;
 /// The time constant of the dispersion, seconds.
 const DISPERSED: f64 = 1500.0;
 /// It is told from what comes in so many seconds, however often it is looked: what comes in bursts comes evenly within the burst.
@@ -24,6 +26,8 @@ const WILDEST: f64 = 100.0;
 const SHORTEST: Duration = Duration::from_millis(900);
 /// What happened in a time longer than this is not taken for what happens now.
 const LONGEST: Duration = Duration::from_secs(600);
+/// No source is believed that tells of more jobs per second than this.
+const FASTEST: f64 = 1e9;
 /// So many arrivals are always thought possible within one look.
 const FEWEST: f64 = 0.3;
 
@@ -70,6 +74,8 @@ impl Forecast {
 pub(crate) struct Traffic {
     slow: f64,
     fast: f64,
+    /// The fast rate as it was at the look before.
+    before: f64,
     dispersion: f64,
     /// What has come since the dispersion was last told.
     gathered: Gathered,
@@ -144,10 +150,11 @@ impl Traffic {
         if gap > LONGEST {
             self.ahead = 0.0;
             self.ages.forget();
+            self.changes.pause();
             return 0.0;
         }
         let arrivals = if let Some(rate) = queue.fill_rate {
-            rate.max(0.0) * seconds
+            rate.clamp(0.0, FASTEST) * seconds
         } else {
             let balance = arrivals_by_balance(&before, &seen, queue.drain_rate, role, held as f64, seconds)
                 - self.ahead;
@@ -165,6 +172,7 @@ impl Traffic {
         let rate = arrivals / seconds;
         let towards = |constant: f64| (1.0 - (-seconds / constant).exp()).max(of_all);
         self.slow += towards(SLOW) * (rate - self.slow);
+        self.before = self.fast;
         self.fast += towards(FAST) * (rate - self.fast);
         self.age += seconds;
         self.ages.observe(arrivals, seconds, self.waits.slack);
@@ -211,12 +219,13 @@ impl Traffic {
         Forecast { excess: self.changes.lasting(change) * change, ..self.steady() }
     }
 
-    /// How far the fast rate is from the slow one; below it, as far as that stands out from chance: the variance of an exponential mean
-    /// of independent arrivals is their rate ÷ twice the time constant.
+    /// How far the fast rate is from the slow one; below it, as far as two looks tell, for one may be wrong, and as far as that is more
+    /// than [`CHANCE`]: the variance of an exponential mean of independent arrivals is their rate ÷ twice the time constant.
     fn change(&self) -> f64 {
         let change = self.fast - self.slow;
-        let chance = (self.slow / (2.0 * FAST)).sqrt();
-        if change > 0.0 { change } else { (change + chance).min(0.0) }
+        let fall = self.fast.max(self.before) - self.slow;
+        let deviation = (self.slow / (2.0 * FAST)).sqrt();
+        if change > 0.0 { change } else { (fall + CHANCE * deviation).min(0.0) }
     }
 
     fn steady(&self) -> Forecast {
