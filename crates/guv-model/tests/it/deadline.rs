@@ -169,6 +169,22 @@ fn a_rise_is_believed_as_far_as_rises_last() {
     assert!(short > 0.0 && long > 1.5 * short, "{short} and {long}");
 }
 
+/// A source may be wrong for once: workers go when two looks say that nothing comes any more.
+#[test]
+fn a_single_look_that_sees_nothing_come_sends_few_away() {
+    let text = "a: {processing: 10, stddev: 5, deadline: 60, boot: 55, maximum: 100}";
+    let role =
+        Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0);
+    let mut state = RoleState::new(4);
+    let mut needed = |look: u64, rate: f64| {
+        let decision = state.step(&role, &seen(0, 40, rate, 50), at(look * 30));
+        decision.estimate.expect("it was seen").workers
+    };
+    let usual = (0..40).map(|look| needed(look, 4.0)).last().expect("it was looked");
+    let (once, twice) = (needed(40, 0.0), needed(41, 0.0));
+    assert!(once >= usual * 9 / 10 && twice < usual * 7 / 10, "{usual}, then {once}, then {twice}");
+}
+
 /// Five minutes of much every two hours: when it is over, it is over, and whoever came for it goes within minutes.
 #[test]
 fn workers_for_a_burst_go_when_it_is_over() {
