@@ -185,6 +185,18 @@ fn a_single_look_that_sees_nothing_come_sends_few_away() {
     assert!(once >= usual * 9 / 10 && twice < usual * 7 / 10, "{usual}, then {once}, then {twice}");
 }
 
+#[test]
+fn a_rate_that_cannot_be_is_no_error() {
+    let role = role("");
+    let mut state = RoleState::new(4);
+    for (look, rate) in [0.5, f64::MAX, f64::NAN, -1.0, f64::INFINITY, 0.5, 0.5].into_iter().enumerate() {
+        let decision = state.step(&role, &seen(0, 4, rate, 6), at(look as u64 * 30));
+        assert!(decision.estimate.is_some_and(|estimate| estimate.workers <= 40), "{decision}");
+        let forecast = decision.inputs.prospect.expect("it looked ahead").forecast;
+        assert!(forecast.rate.is_finite() && forecast.excess.is_finite(), "{forecast:?}");
+    }
+}
+
 /// Five minutes of much every two hours: when it is over, it is over, and whoever came for it goes within minutes.
 #[test]
 fn workers_for_a_burst_go_when_it_is_over() {

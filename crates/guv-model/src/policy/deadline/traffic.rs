@@ -154,14 +154,15 @@ impl Traffic {
             return 0.0;
         }
         let arrivals = if let Some(rate) = queue.fill_rate {
-            rate.clamp(0.0, FASTEST) * seconds
+            rate * seconds
         } else {
             let balance = arrivals_by_balance(&before, &seen, queue.drain_rate, role, held as f64, seconds)
                 - self.ahead;
             // What was done by the balance and is still there is done later.
             self.ahead = (-balance).clamp(0.0, held as f64);
-            balance.max(0.0)
+            balance
         };
+        let arrivals = if arrivals > 0.0 { arrivals.min(FASTEST * seconds) } else { 0.0 };
         self.follow(arrivals, seconds);
         arrivals
     }
