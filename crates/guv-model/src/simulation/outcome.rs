@@ -3,7 +3,7 @@
 use super::workload::Workload;
 
 /// What came of a run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     /// When each job was finished, seconds since the start; infinite where it was not.
     pub finished: Vec<f64>,
@@ -101,5 +101,19 @@ impl Score {
     /// The share of what was paid for that was worked, 0 to 1, with `concurrency` jobs a worker.
     pub fn utilisation(&self, concurrency: u32) -> f64 {
         if self.paid > 0.0 { self.work / (self.paid * f64::from(concurrency)) } else { 1.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_open_at_the_end_counts_as_far_as_it_could_be_in_time() {
+        let workload =
+            Workload { arrivals: vec![0.0, 90.0, 90.0], services: vec![10.0, 10.0, 70.0], length: 100.0 };
+        let outcome = Outcome { finished: vec![10.0, f64::INFINITY, f64::INFINITY], ..Outcome::default() };
+        let score = outcome.score(&workload, 60.0, 0.0);
+        assert_eq!((score.jobs, score.hits, score.hopeless), (3, 2, 1));
     }
 }
