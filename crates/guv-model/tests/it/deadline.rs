@@ -9,8 +9,12 @@ use guv_model::{
 use proptest::prelude::*;
 
 fn role(more: &str) -> RoleConfig {
-    let text = format!("a: {{processing: 10, deadline: 60, boot: 50, policy: deadline, maximum: 40{more}}}");
-    Config::parse(&text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0)
+    written(&format!("a: {{processing: 10, deadline: 60, boot: 50, policy: deadline, maximum: 40{more}}}"))
+}
+
+/// The role that is configured so.
+fn written(text: &str) -> RoleConfig {
+    Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0)
 }
 
 fn at(seconds: u64) -> Timestamp {
@@ -139,12 +143,7 @@ fn the_workers_that_there_are_at_first_go_little_by_little() {
     assert!(kept.len() > 10 && workers < 8, "{kept:?}, then {workers}");
     let once = RoleState::new(0).step(&role, &seen(0, 2, 0.2, 20), at(0));
     assert!(once.target.is_some_and(|target| target < 8), "who looks only once has no later: {once}");
-    let patient = Config::parse(
-        "a: {processing: 10, deadline: 200, boot: 50, maximum: 40}",
-        &Environment::default(),
-        &[],
-    );
-    let patient = patient.strict().expect("it is valid").roles.remove(0);
+    let patient = written("a: {processing: 10, deadline: 200, boot: 50, maximum: 40}");
     let decision = RoleState::new(4).step(&patient, &seen(0, 2, 0.2, 10), at(0));
     assert!(decision.target.is_some_and(|target| target < 5), "these jobs can wait for a start: {decision}");
 }
@@ -172,9 +171,7 @@ fn a_rise_is_believed_as_far_as_rises_last() {
 /// A source may be wrong for once: workers go when two looks say that nothing comes any more.
 #[test]
 fn a_single_look_that_sees_nothing_come_sends_few_away() {
-    let text = "a: {processing: 10, stddev: 5, deadline: 60, boot: 55, maximum: 100}";
-    let role =
-        Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0);
+    let role = written("a: {processing: 10, stddev: 5, deadline: 60, boot: 55, maximum: 100}");
     let mut state = RoleState::new(4);
     let mut needed = |look: u64, rate: f64| {
         let decision = state.step(&role, &seen(0, 40, rate, 50), at(look * 30));
@@ -200,9 +197,7 @@ fn a_rate_that_cannot_be_is_no_error() {
 /// Five minutes of much every two hours: when it is over, it is over, and whoever came for it goes within minutes.
 #[test]
 fn workers_for_a_burst_go_when_it_is_over() {
-    let text = "a: {processing: 10, stddev: 5, deadline: 60, boot: 55, minimum: 1, maximum: 200}";
-    let role =
-        Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0);
+    let role = written("a: {processing: 10, stddev: 5, deadline: 60, boot: 55, minimum: 1, maximum: 200}");
     let mut state = RoleState::new(4);
     let (mut workers, mut most, mut after) = (8, 0, Vec::new());
     for look in 0..760 {
@@ -227,9 +222,7 @@ fn workers_for_a_burst_go_when_it_is_over() {
 /// When a burst is over, those that wait get old together: workers are not taken away as if the newest had just come.
 #[test]
 fn a_burst_that_is_over_is_still_done_in_time() {
-    let text = "a: {processing: 10, stddev: 5, deadline: 180, boot: 55, maximum: 1000}";
-    let role =
-        Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0);
+    let role = written("a: {processing: 10, stddev: 5, deadline: 180, boot: 55, maximum: 1000}");
     let mut state = RoleState::new(4);
     // 8.5 a second for five minutes, of which the last 700 wait with 80 workers; none has come for a minute.
     for look in 0..20 {
@@ -251,9 +244,7 @@ fn a_burst_that_is_over_is_still_done_in_time() {
 #[test]
 fn a_look_between_two_polls_does_not_send_away_who_stands_by() {
     // With a look every 30 s a start takes longer than these jobs may wait; with one every second it would not.
-    let text = "a: {processing: 1, stddev: 0.1, deadline: 60, boot: 50, maximum: 40}";
-    let role =
-        Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0);
+    let role = written("a: {processing: 1, stddev: 0.1, deadline: 60, boot: 50, maximum: 40}");
     let mut state = RoleState::new(4);
     let mut workers = 40;
     for poll in 0..80 {
@@ -271,9 +262,7 @@ fn a_look_between_two_polls_does_not_send_away_who_stands_by() {
 /// Jobs that may wait for 15 s, with a start of 50 s: workers stand by for chance, and it is said so.
 #[test]
 fn where_a_start_takes_far_longer_than_jobs_may_wait_workers_stand_by() {
-    let text = "a: {processing: 10, stddev: 5, deadline: 30, boot: 50, maximum: 40}";
-    let role =
-        Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid").roles.remove(0);
+    let role = written("a: {processing: 10, stddev: 5, deadline: 30, boot: 50, maximum: 40}");
     let standing = |state: &mut RoleState, from: u64, looks: u64, oldest: u64| {
         let mut last = None;
         for look in 0..looks {

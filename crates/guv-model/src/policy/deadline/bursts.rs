@@ -124,6 +124,22 @@ mod tests {
     }
 
     #[test]
+    fn a_job_more_never_makes_bursts_rarer() {
+        for looks in 0..400 {
+            let bursts = (0..looks).fold(hours(30), |mut bursts, _| {
+                bursts.observe(0.0, 30.0, WAITS);
+                bursts
+            });
+            let with = |jobs: f64| {
+                let mut bursts = bursts.clone();
+                bursts.observe(jobs, 30.0, WAITS);
+                bursts.often(WAITS)
+            };
+            assert!(with(1.0) >= with(0.0), "after {looks} looks: {} and {}", with(1.0), with(0.0));
+        }
+    }
+
+    #[test]
     fn however_often_it_is_looked_it_is_the_same_burst() {
         let of = |interval: u32| {
             let mut bursts = Bursts::default();

@@ -15,8 +15,8 @@ use crate::{RoleConfig, WorkerCount};
 const SPENT: f64 = 0.8;
 /// More is never saved up, nor owed, jobs.
 const SAVED: f64 = 10.0;
-/// For so many starts nothing must be expected, going by the rate alone: where that costs no deadline, and where it costs one. It is less
-/// than one since a silence of uneven traffic lasts for longer than its rate tells.
+/// For so many starts nothing must be expected, going by the rate alone: where that costs no deadline, and where it costs one. The
+/// first is less than one since a silence of uneven traffic lasts for longer than its rate tells.
 const WORTH: (f64, f64) = (0.7, 2.8);
 /// What costs no more than this is no matter, jobs.
 const TRIFLE: f64 = 0.01;
