@@ -150,6 +150,22 @@ fn the_workers_that_there_are_at_first_go_little_by_little() {
 
 /// Half a minute of many jobs, again and again, that is over when it is seen; and a quarter of an hour of as many.
 #[test]
+fn nobody_goes_for_a_moment_without_a_job_at_the_first_look() {
+    let role = role(", minimum: 0");
+    let mut state = RoleState::new(4);
+    let first = state.step(&role, &seen(0, 0, 0.0, 10), at(0));
+    assert_eq!(first.estimate.unwrap().workers, 10, "{first}");
+    let gone = state.clone().step(&role, &seen(0, 0, 0.0, 0), at(30));
+    assert_eq!(gone.estimate.unwrap().workers, 0, "nobody is started for having been there: {gone}");
+    for poll in 1..20 {
+        let decision = state.step(&role, &seen(0, 0, 0.0, 10), at(poll * 30));
+        assert!(decision.estimate.unwrap().workers > 0, "{decision}");
+    }
+    let last = state.step(&role, &seen(0, 0, 0.0, 10), at(600));
+    assert_eq!(last.estimate.unwrap().workers, 0, "nothing has come for ten minutes: {last}");
+}
+
+#[test]
 fn a_rise_is_believed_as_far_as_rises_last() {
     let expected_of_a_rise = |looks: u64| {
         let role = role("");

@@ -55,7 +55,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// A worker that was needed so short a time ago is not taken away, but for a lull: where it is looked often, some look will always
 /// find fewer.
 const JUST: Duration = Duration::from_secs(10);
-/// The workers that there are at first go little by little in so many seconds, but for a lull: they are the best there is to go by.
+/// The workers that there are at first go little by little in so many seconds: they are the best there is to go by.
 const FRESH: f64 = 600.0;
 
 /// What is remembered of a role for this policy.
@@ -225,13 +225,13 @@ impl History {
         (self.usual.seconds * STALE.0).min(STALE.1)
     }
 
-    /// How many of the workers that there were at first are still to be kept: where jobs can wait for a start, none.
-    fn fresh(&self, waits: Waits, now: Timestamp) -> Needed {
+    /// How many of the workers that there were at first are still to be kept, of so many: where jobs can wait for a start, none.
+    fn fresh(&self, current: u32, waits: Waits, now: Timestamp) -> Needed {
         let first = self.first.filter(|_| waits.alone() > 0.0);
         let kept = first.map_or(0.0, |(at, workers)| {
             f64::from(workers) * (1.0 - now.saturating_since(at).as_secs_f64() / FRESH).max(0.0)
         });
-        (kept.round() as u32, Some(Need::Fresh))
+        ((kept.round() as u32).min(current), Some(Need::Fresh))
     }
 
     fn outlook(
@@ -307,12 +307,14 @@ pub(super) fn decide(
     let forecast = outlook.forecast;
     let current = workers.current;
     let none = (bounds.bound(0), None);
-    let is_lull = history.lull.is_long(&outlook);
+    // Somebody who looks but once would never take anybody away.
+    let remembers = memory.window.remembers();
+    let fresh = if remembers { history.fresh(current, history.waits(role), now) } else { none };
+    // Who has just begun to look cannot tell a lull from a moment without a job.
+    let is_lull = fresh.0 == 0 && history.lull.is_long(&outlook);
     let (to_go_up, (needed, why)) = if is_lull {
         (none, none)
     } else {
-        // Somebody who looks but once would never take anybody away.
-        let fresh = if memory.window.remembers() { history.fresh(history.waits(role), now) } else { none };
         let standing = [fresh, outlook.for_a_burst(), outlook.for_chance(), none];
         // The last of the greatest is taken.
         let least = standing.into_iter().max_by_key(|(workers, _)| *workers).unwrap_or(none);
