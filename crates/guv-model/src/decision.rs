@@ -398,6 +398,10 @@ impl fmt::Display for Limit {
 fn write_prospect(f: &mut fmt::Formatter<'_>, prospect: &Prospect, estimate: &Estimate) -> fmt::Result {
     let Prospect { forecast, booting, why, caution, .. } = prospect;
     write!(f, "{:.3} per second expected", (forecast.rate + forecast.excess).max(0.0))?;
+    if let Some(due) = forecast.due {
+        let jobs = count(due.jobs.iter().sum::<f64>().round() as u64, "job");
+        write!(f, ", and {jobs} from {:.0} s on as every {:.0} min", due.within, due.every / 60.0)?;
+    }
     if *booting > 0 {
         write!(f, ", {} booting", count((*booting).into(), "worker"))?;
     }

@@ -60,7 +60,7 @@ pub use in_flight::InFlight;
 pub use names::{AppName, BrokerUrl, QueueName, QueueNames, Role, Secret, WorkerName};
 pub use normal::inverse_normal_cdf;
 pub use observation::{JobReports, JobTimes, JobWaits, Manual, Observation, QueueSample, WorkerCount};
-pub use policy::{Demand, EstimateWindow, Forecast, Memory, Need, Policy, Prospect};
+pub use policy::{Demand, Due, EstimateWindow, Forecast, Memory, Need, Policy, Prospect};
 pub use ratio::{JobWorkerRatio, Step};
 pub use schedule::{BadTime, Rule, Schedule, When};
 pub use state::{Occasion, RoleState};

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Decision, Observation, Parameters, RoleConfig, Timestamp};
 
-pub use deadline::{Demand, Forecast, Need, Prospect};
+pub use deadline::{Demand, Due, Forecast, Need, Prospect};
 pub use memory::Memory;
 pub use window::EstimateWindow;
 

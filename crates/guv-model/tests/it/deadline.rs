@@ -236,6 +236,58 @@ fn workers_for_a_burst_go_when_it_is_over() {
 }
 
 /// When a burst is over, those that wait get old together: workers are not taken away as if the newest had just come.
+/// Workers that start at once, for jobs that must not wait; and workers that take longer to start than any job may take.
+#[test]
+fn a_backlog_gets_workers_however_long_a_start_takes() {
+    let short = written("a: {processing: 0.5, deadline: 5, boot: 1, maximum: 500}");
+    let decision = RoleState::new(4).step(&short, &seen(1000, 0, 0.0, 0), at(0));
+    assert!(decision.estimate.unwrap().workers > 100, "500 s of work are due within 5 s: {decision}");
+    let long = written("a: {processing: 10, deadline: 180, boot: 300, maximum: 500}");
+    let mut state = settled(&long, &seen(0, 4, 0.4, 6));
+    let decision = state.step(&long, &seen(2000, 6, 0.4, 6), at(900));
+    assert!(decision.estimate.unwrap().workers > 20, "six take an hour for it: {decision}");
+}
+
+/// What is told is why one worker less would not do, and never a need that nobody acts upon.
+#[test]
+fn a_decision_and_its_reason_agree() {
+    let role = role("");
+    for (ready, held) in (0..60).flat_map(|ready| (0..6).map(move |held| (ready, held))) {
+        let decision =
+            settled(&role, &seen(ready, held, 0.3, 6)).step(&role, &seen(ready + 3, held, 0.3, 6), at(900));
+        let (estimate, prospect) = (decision.estimate.unwrap(), decision.inputs.prospect.unwrap());
+        if decision.target.is_none() && decision.limits.is_empty() {
+            assert!(estimate.workers <= 6, "nothing is done about it: {decision}");
+        }
+        if let Some(Need::Work(demand)) = prospect.why {
+            let most = estimate.needed as f64 * demand.within;
+            assert!(demand.within > 0.0 && most >= demand.work - 0.5, "{decision}");
+        }
+    }
+}
+
+/// A minute of four jobs a second every hour, which nobody can react to in time.
+#[test]
+fn workers_are_there_before_a_burst_that_comes_by_the_clock() {
+    let role = role(", minimum: 0");
+    let rate = |second: u64| if second % 3600 < 60 { 4.0 } else { 0.1 };
+    let mut state = RoleState::new(4);
+    let mut workers = 2;
+    let mut before = Vec::new();
+    for second in (30..5 * 3600).step_by(30) {
+        let decision = state.step(&role, &seen(0, 1, rate(second - 30), workers), at(second));
+        workers = decision.target.unwrap_or(workers);
+        if second % 3600 == 3570 {
+            before.push((workers, decision.to_string()));
+        }
+    }
+    let counts: Vec<u32> = before.iter().map(|(workers, _)| *workers).collect();
+    assert!(counts[0] < 8 && counts[3] > 20 && counts[4] > 20, "{before:?}");
+    assert!(before[3].1.contains("as every 60 min"), "{}", before[3].1);
+    let calm = state.step(&role, &seen(0, 1, 0.1, workers), at(5 * 3600 + 1800));
+    assert!(calm.estimate.unwrap().workers < 8, "{calm}");
+}
+
 #[test]
 fn a_burst_that_is_over_is_still_done_in_time() {
     let role = written("a: {processing: 10, stddev: 5, deadline: 180, boot: 55, maximum: 1000}");

@@ -18,7 +18,7 @@ pub(super) const COLUMNS: [&str; 5] = [
 ];
 
 /// The other numbers, and the short lists of them. New ones are put at the end, so that old records can be read.
-pub(super) const NUMBERS: [&str; 37] = [
+pub(super) const NUMBERS: [&str; 40] = [
     "/cycle",
     "/decision/estimate/jobs",
     "/decision/estimate/turns",
@@ -56,6 +56,9 @@ pub(super) const NUMBERS: [&str; 37] = [
     "/decision/inputs/prospect/forecast/alone",
     "/decision/inputs/prospect/why/burst",
     "/decision/inputs/prospect/caution",
+    "/decision/inputs/prospect/forecast/due/within",
+    "/decision/inputs/prospect/forecast/due/every",
+    "/decision/inputs/prospect/forecast/due/jobs",
 ];
 
 /// What a policy that looks ahead expects: in old records as a whole, since then number by number.

@@ -1,6 +1,6 @@
 //! How much of a change lasts: traffic that swells goes on, and batches do not; a burst that is over is over, and a lull of chance is not.
 //!
-//! At the start of each minute the difference of the fast rate from the slow one is written down; at its end, what it will have brought
+//! At the start of each minute, or time of a start, the difference of the fast rate from the slow one is written down; at its end, what it will have brought
 //! if it goes on as a rise or a fall does ([`Forecast`]), and how much came beside the slow rate. The slope of the one over the other, by
 //! least squares, is the part of a change that is expected to last: of rises and of falls, each for themselves. A minute counts by how
 //! far its change stands out from chance, and no minute for more than one; but those that brought more than was expected count for
@@ -8,7 +8,7 @@
 
 use super::traffic::Forecast;
 
-/// As many seconds later it is looked at what has come of a change.
+/// As many seconds later it is looked at what has come of a change, or when a worker that is asked for now is there.
 const LATER: f64 = 60.0;
 /// Before anything is known, so much of a rise is taken to last, and of a fall: that counts as much as so many minutes.
 const AT_FIRST: (f64, f64) = (1.0, 0.6);
@@ -51,12 +51,12 @@ struct Slope {
 
 impl Changes {
     /// So many jobs have come in so many seconds; what is expected now, if the change that there is lasts.
-    pub(super) fn observe(&mut self, jobs: f64, seconds: f64, lasting: &Forecast) {
+    pub(super) fn observe(&mut self, jobs: f64, seconds: f64, boot: f64, lasting: &Forecast) {
         if let Some(minute) = &mut self.now {
             minute.jobs += jobs;
             minute.seconds += seconds;
             // Looks are not quite as regular as planned.
-            if minute.seconds < LATER - 0.5 {
+            if minute.seconds < LATER.max(boot) - 0.5 {
                 return;
             }
         }
@@ -121,7 +121,7 @@ mod tests {
         for look in 0..240 {
             let excess = if look % 4 == 2 { excess } else { 0.0 };
             let jobs = 30.0 * if matches!(look % 4, 3 | 0) { 1.0 + lasts } else { 1.0 };
-            changes.observe(jobs, 30.0, &Forecast { rate: 1.0, excess, ..Forecast::default() });
+            changes.observe(jobs, 30.0, 0.0, &Forecast { rate: 1.0, excess, ..Forecast::default() });
         }
         changes.lasting(excess)
     }
@@ -149,7 +149,7 @@ mod tests {
             for _ in 0..500 {
                 // Of a fall by 1.8 a second half lasts.
                 let fall = Forecast { rate: 2.0, excess: -1.8, ..Forecast::default() };
-                changes.observe(1.1 * interval, interval, &fall);
+                changes.observe(1.1 * interval, interval, 0.0, &fall);
             }
             changes.lasting(-1.0)
         };
@@ -162,7 +162,7 @@ mod tests {
         let mut rises = Changes::default();
         for look in 0..240 {
             let rise = Forecast { rate: 1.0, excess: 0.02, ..Forecast::default() };
-            rises.observe(if look % 2 == 0 { 35.0 } else { 25.0 }, 30.0, &rise);
+            rises.observe(if look % 2 == 0 { 35.0 } else { 25.0 }, 30.0, 0.0, &rise);
         }
         assert!((rises.lasting(0.02) - 1.0).abs() < 0.1, "{rises:?}");
     }

@@ -2,7 +2,7 @@
 //! can have done by then.
 //!
 //! Let D be the time that jobs may wait and still be done: the deadline less a tail of the processing time and the age of
-//! what is seen. What arrives within h has to be done by x = h + D. For h from now to three minutes ahead:
+//! what is seen. What arrives within h has to be done by x = h + D. For h from now to three minutes ahead, or three starts:
 //!
 //! ```text
 //! work(h)     = ready·S + ½·held·S·(1 + v²) + n(h)·S + z·S·√(n(h)·(1 + v²)·φ)
@@ -22,12 +22,12 @@ use serde::{Deserialize, Serialize};
 
 use super::traffic::Forecast;
 
-/// How far ahead, and in which steps, seconds.
-const HORIZON: f64 = 180.0;
-const STEP: f64 = 6.0;
+/// How far ahead, seconds, and in starts if that is further; and in how many steps.
+const HORIZON: (f64, f64) = (180.0, 3.0);
+const STEPS: u32 = 30;
 
-/// A new worker counts only where it would have at least this long to work, seconds: less is not worth a start.
-const OF_USE: f64 = 27.0;
+/// A new worker counts only where it would have at least this part of a start to work: less is not worth one.
+const OF_USE: f64 = 0.48;
 
 /// So many deviations count for workers that stand by where a start takes e times as long as jobs may wait.
 const STANDING: f64 = 2.0;
@@ -35,7 +35,7 @@ const STANDING: f64 = 2.0;
 const APART: f64 = 1.3;
 
 /// No more workers are ever thought of.
-const MOST: u32 = u32::MAX / 4;
+pub(super) const MOST: u32 = u32::MAX / 4;
 
 /// What there is, and what is expected.
 #[derive(Clone, Debug)]
@@ -95,20 +95,24 @@ pub enum Need {
 pub(super) type Needed = (u32, Option<Need>);
 
 impl Outlook {
-    /// The fewest workers, at least `least`, that do all work in time, `z` deviations of it included.
-    pub(super) fn needed(&self, z: f64, least: Needed) -> Needed {
+    /// The fewest workers, from `least` to `most`, that do all work in time, `z` deviations of it included; `most` if none do.
+    pub(super) fn needed(&self, z: f64, least: Needed, most: u32) -> Needed {
         let (least, why) = least;
         let current = self.current();
         let demands: Vec<Demand> = self.demands(z).collect();
-        let unmet =
-            |workers: u32| demands.iter().find(|demand| !self.meets(workers, demand, current)).copied();
+        let is_enough = |workers: u32| demands.iter().all(|demand| self.meets(workers, demand, current));
         // More workers never do less, so that the fewest can be searched for by halves.
-        let (mut low, mut high) = (least, MOST.max(least));
+        let (mut low, mut high) = (least, most.max(least));
         while low < high {
             let middle = low + (high - low) / 2;
-            if unmet(middle).is_none() { high = middle } else { low = middle + 1 }
+            if is_enough(middle) { high = middle } else { low = middle + 1 }
         }
-        let demand = low.checked_sub(1).filter(|_| low > least).and_then(unmet);
+        // Of what one worker less would not do, what these do.
+        let fewer = low.checked_sub(1).filter(|_| low > least);
+        let is_why = |fewer: u32, demand: &&Demand| {
+            !self.meets(fewer, demand, current) && self.capacity(low, demand.within) >= demand.work
+        };
+        let demand = fewer.and_then(|fewer| demands.iter().find(|demand| is_why(fewer, demand)).copied());
         (low, demand.map(Need::Work).or(why))
     }
 
@@ -154,9 +158,9 @@ impl Outlook {
     fn demands(&self, z: f64) -> impl Iterator<Item = Demand> {
         let Self { mean, spread, forecast, slack, .. } = *self;
         let base = self.ready * mean + 0.5 * self.held * mean * spread;
-        let steps = (HORIZON / STEP) as u32;
-        let to_come = (0..=steps).map(move |step| {
-            let ahead = f64::from(step) * STEP;
+        let horizon = HORIZON.0.max(HORIZON.1 * self.boot);
+        let to_come = (0..=STEPS).map(move |step| {
+            let ahead = f64::from(step) * horizon / f64::from(STEPS);
             let jobs = forecast.jobs_within(ahead);
             let deviation = (jobs * spread * forecast.dispersion).sqrt();
             Demand { work: base + mean * (jobs + z * deviation), within: ahead + slack }
@@ -170,7 +174,7 @@ impl Outlook {
 
     fn meets(&self, workers: u32, demand: &Demand, current: u32) -> bool {
         // Workers that are asked for now cannot help with what is due before they are of use.
-        let out_of_reach = workers >= current && demand.within - self.boot < OF_USE;
+        let out_of_reach = workers >= current && demand.within - self.boot < OF_USE * self.boot;
         out_of_reach || self.capacity(workers, demand.within) >= demand.work
     }
 

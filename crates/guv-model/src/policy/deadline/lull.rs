@@ -77,7 +77,7 @@ impl Lull {
 
 /// The jobs that are expected within so many seconds, if they do not stay away: that is what is asked here.
 fn expected(forecast: &Forecast, seconds: f64) -> f64 {
-    forecast.rate * seconds + forecast.excess_within(seconds).max(0.0)
+    Forecast { excess: forecast.excess.max(0.0), ..*forecast }.jobs_within(seconds)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The deadline policy: enough workers, at every moment ahead, for what will be due by then.
 //!
 //! It looks at what waits and is in hand, at how fast jobs come and how unevenly, at the workers that there are and at
-//! those that boot already, and asks whether they do all work in time, three minutes ahead. Up at once, when what is expected cannot
+//! those that boot already, and asks whether they do all work in time, three minutes ahead, or three starts. Up at once, when what is expected cannot
 //! be done by the workers that there are: those that boot are counted, so that nothing is asked for twice. Down only when fewer
 //! would do even if more came than is likely: a worker too many costs little, one too few costs deadlines. The last workers go
 //! when no job is expected for longer than it is worth to wait for it ([`lull`]). While more jobs are late than is aimed at, more workers
-//! stand by; while fewer are, fewer ([`promise`]).
+//! stand by; while fewer are, fewer ([`promise`]). What a timer starts is foreseen ([`periodic`]).
 //!
 //! What is not known is replaced by what is safe: without the age of the oldest job it is taken to have waited since the queue was last
 //! seen empty; without rates the balance of jobs gives them; a bound on the jobs in hand counts in full; without ready
@@ -16,6 +16,7 @@ mod bursts;
 mod changes;
 mod look_ahead;
 mod lull;
+mod periodic;
 mod promise;
 mod silence;
 mod starts;
@@ -32,13 +33,14 @@ use crate::{
 };
 
 use super::{Memory, within_platform};
-use look_ahead::{Needed, Outlook};
+use look_ahead::{MOST, Needed, Outlook};
 use lull::Lull;
 use promise::{Promise, Seen, late_after};
 use starts::Starts;
 use traffic::{Traffic, Waits};
 
 pub use look_ahead::{Demand, Need};
+pub use periodic::Due;
 pub use traffic::Forecast;
 
 /// So many deviations above what is expected count when workers are taken away, for to have them again takes a start. None count
@@ -217,7 +219,8 @@ impl History {
         // Where jobs take about as long as they may, half of the time is left for waiting: more would need workers without end.
         let slack = (deadline - mean - TAIL * deviation).max(deadline / 2.0);
         // A burst begins half an interval before it is seen, on average.
-        Waits { slack, blind: role.boot.as_secs_f64() + self.usual.seconds / 2.0 }
+        let boot = role.boot.as_secs_f64();
+        Waits { slack, blind: boot + self.usual.seconds / 2.0, boot }
     }
 
     /// How old what is seen may be, seconds.
@@ -249,6 +252,10 @@ impl History {
         let waits = self.waits(role);
         let slack = (waits.slack - self.stale()).max(role.deadline.as_secs_f64() / 2.0);
         let mut forecast = self.traffic.forecast();
+        if waits.alone() > 0.0 {
+            // Asked for so long before it begins, workers are there for those that cannot wait for them.
+            forecast.due = self.traffic.due(waits.alone() + self.usual.seconds, now);
+        }
         // Where jobs may wait for longer than a start takes, there is the time to see whether a rise lasts.
         if forecast.excess > 0.0 {
             forecast.excess *= (boot / slack).min(1.0);
@@ -318,8 +325,9 @@ pub(super) fn decide(
         let standing = [fresh, outlook.for_a_burst(), outlook.for_chance(), none];
         // The last of the greatest is taken.
         let least = standing.into_iter().max_by_key(|(workers, _)| *workers).unwrap_or(none);
-        let to_go_up = outlook.needed(0.0, least);
-        (to_go_up, if to_go_up.0 > current { to_go_up } else { outlook.needed(DOWN, least) })
+        let to_go_up = outlook.needed(0.0, least, MOST);
+        let is_up = to_go_up.0 > current;
+        (to_go_up, if is_up { to_go_up } else { outlook.needed(DOWN, least, current) })
     };
     let jobs = ready.saturating_add(in_flight.jobs().unwrap_or(0));
     let estimate = Estimate {

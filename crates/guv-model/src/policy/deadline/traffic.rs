@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ages::Ages;
 use super::bursts::Bursts;
 use super::changes::Changes;
+use super::periodic::{Due, Periodic};
 use super::silence::Silence;
 use crate::{InFlight, Observation, RoleConfig, Timestamp};
 
@@ -47,6 +48,9 @@ pub struct Forecast {
     /// The seconds in which these come.
     #[serde(default)]
     pub alone: f64,
+    /// A burst that comes by the clock, once it is time to start workers for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Due>,
 }
 
 /// The time constant with which a rise is expected to fade.
@@ -55,7 +59,8 @@ const FADE: f64 = 75.0;
 impl Forecast {
     /// How many jobs are expected within so many seconds.
     pub(crate) fn jobs_within(&self, seconds: f64) -> f64 {
-        (self.rate * seconds + self.excess_within(seconds)).max(0.0)
+        let due = self.due.map_or(0.0, |due| due.jobs_within(seconds));
+        (self.rate * seconds + self.excess_within(seconds)).max(0.0) + due
     }
 
     /// How many of them come beside the rate; negative for those that stay away.
@@ -82,6 +87,7 @@ pub(crate) struct Traffic {
     ages: Ages,
     changes: Changes,
     bursts: Bursts,
+    periodic: Periodic,
     silence: Silence,
     /// How long jobs may wait, and how long they would wait for a worker: as of the last look.
     waits: Waits,
@@ -99,6 +105,8 @@ pub(super) struct Waits {
     pub(super) slack: f64,
     /// So long it takes from the first job of a burst until whoever is asked for then is there.
     pub(super) blind: f64,
+    /// So long a start takes.
+    pub(super) boot: f64,
 }
 
 impl Waits {
@@ -151,6 +159,7 @@ impl Traffic {
             self.ahead = 0.0;
             self.ages.forget();
             self.changes.pause();
+            self.periodic.pause();
             return 0.0;
         }
         let arrivals = if let Some(rate) = queue.fill_rate {
@@ -163,11 +172,14 @@ impl Traffic {
             balance
         };
         let arrivals = if arrivals > 0.0 { arrivals.min(FASTEST * seconds) } else { 0.0 };
-        self.follow(arrivals, seconds);
+        self.follow(arrivals, seconds, now);
         arrivals
     }
 
-    fn follow(&mut self, arrivals: f64, seconds: f64) {
+    fn follow(&mut self, arrivals: f64, seconds: f64, now: Timestamp) {
+        self.ages.observe(arrivals, seconds, self.waits.slack);
+        // What was foreseen tells nothing of what else comes.
+        let arrivals = arrivals - self.periodic.observe(arrivals, seconds, self.slow, now);
         self.disperse(arrivals, seconds);
         let of_all = seconds / (self.age + seconds);
         let rate = arrivals / seconds;
@@ -176,8 +188,8 @@ impl Traffic {
         self.before = self.fast;
         self.fast += towards(FAST) * (rate - self.fast);
         self.age += seconds;
-        self.ages.observe(arrivals, seconds, self.waits.slack);
-        self.changes.observe(arrivals, seconds, &Forecast { excess: self.change(), ..self.steady() });
+        let boot = self.waits.boot;
+        self.changes.observe(arrivals, seconds, boot, &Forecast { excess: self.change(), ..self.steady() });
         self.bursts.observe(arrivals, seconds, self.waits);
         if self.gathered.seconds == 0.0 {
             self.gathered.expected = self.expected().jobs_within(TOGETHER);
@@ -207,6 +219,11 @@ impl Traffic {
         }
         let burst = self.bursts.often(self.waits);
         Forecast { dispersion, burst, alone: self.waits.alone(), ..self.expected() }
+    }
+
+    /// The burst that comes by the clock and is due within so many seconds.
+    pub(super) fn due(&self, seconds: f64, now: Timestamp) -> Option<Due> {
+        self.periodic.due(seconds, now)
     }
 
     /// How old so many jobs are that wait, as far as it is known what came.
