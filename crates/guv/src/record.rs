@@ -85,6 +85,22 @@ pub trait Recorder: Send + Sync {
     /// Keeps the records of one round, one for each role of it. It is awaited before the next round of these roles
     /// begins, no longer than the governor's patience; a failure is logged and stops nothing.
     async fn record(&self, records: &[std::sync::Arc<Record>]) -> Result<(), RecordError>;
+
+    /// Calls `each` with the newest records between two times, so many at most, oldest first: a governor that begins learns from them
+    /// what was known before. It may block for some seconds. Who keeps nothing calls nobody.
+    ///
+    /// # Errors
+    /// [`RecordError`] when they cannot be read.
+    fn recall(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        most: usize,
+        each: &mut dyn FnMut(&Record),
+    ) -> Result<(), RecordError> {
+        let _ = (from, to, most, each);
+        Ok(())
+    }
 }
 
 /// Records could not be kept.

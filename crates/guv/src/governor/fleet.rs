@@ -116,6 +116,15 @@ impl Fleet {
         Ok(fleet)
     }
 
+    /// What was known of the roles before.
+    pub(super) fn remember(&mut self, mut states: HashMap<Role, RoleState>) {
+        for member in &mut self.members {
+            if let Some(state) = states.remove(&member.config.role) {
+                member.state = state;
+            }
+        }
+    }
+
     /// Takes a configuration into force, or leaves everything as it is.
     pub(super) fn reconfigure(&mut self, config: Config, registry: &Registry) -> Result<(), Error> {
         // Who looks once has no past to go by.

@@ -7,6 +7,7 @@ mod clock;
 mod fleet;
 mod job;
 mod journal;
+mod recall;
 mod service;
 mod settle;
 mod watch;

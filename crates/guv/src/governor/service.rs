@@ -21,6 +21,7 @@ use super::clock::Clock;
 use super::fleet::{Counted, Fleet, Group, Member};
 use super::job::{Count, Counts, Job, Seen, Step, Waiting, Wanted, apply, look, record};
 use super::journal::{Journal, left_alone};
+use super::recall::recall;
 use super::settle::{ATTEMPTS, Settled, settle};
 use super::{Error, Options, watch};
 use crate::record::with_causes;
@@ -92,7 +93,11 @@ impl Service {
     ) {
         let mut ticks = ticks(poll_interval);
         let mut gap = Instant::now();
+        // Who looks once has no past to go by.
         if !self.options.oneshot {
+            let config = self.configs.borrow().clone();
+            let recorders = self.options.recorders.clone();
+            self.fleet.remember(recall(config, recorders, self.clock.now()).await);
             self.watches = watch::watch(&self.fleet, &self.registry, &self.wake);
         }
         let wake = self.wake.clone();

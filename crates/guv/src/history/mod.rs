@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use guv_model::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{BoxError, Record, RecordError, Recorder};
@@ -113,5 +114,25 @@ impl Recorder for History {
             Ok(Err(error)) => Err(failed(Some(error.into()))),
             Err(_) => Err(failed(None)),
         }
+    }
+
+    fn recall(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        most: usize,
+        each: &mut dyn FnMut(&Record),
+    ) -> Result<(), RecordError> {
+        let query = Query { role: None, from, to, changes: false, limit: most };
+        let read = self.reader().and_then(|reader| {
+            reader.for_each(&query, |record| -> Result<(), Error> {
+                each(&record);
+                Ok(())
+            })
+        });
+        read.map_err(|error| RecordError {
+            what: format!("the history {} cannot be read", self.path.display()),
+            source: Some(error.into()),
+        })
     }
 }

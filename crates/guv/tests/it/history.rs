@@ -86,6 +86,29 @@ async fn every_record_comes_back_as_it_was() {
     assert_eq!(reader.at(&Role::new("work"), Timestamp::from_unix_seconds(5)).unwrap(), None);
 }
 
+/// What was seen until ten minutes ago is known to a governor that begins now.
+#[tokio::test(start_paused = true)]
+async fn a_governor_that_begins_knows_what_was_known_before() {
+    let (folder, mut records) = (TempDir::new().unwrap(), records().await);
+    for record in records.iter_mut().map(Arc::make_mut) {
+        record.at = Timestamp::since_epoch(record.at.as_duration() - Duration::from_secs(600));
+        record.decision.at = record.at;
+    }
+    let history = History::open(&folder.path().join("h.sqlite"), Retention::default()).unwrap();
+    history.record(&records).await.unwrap();
+    let estimates = async |recorders: Vec<Arc<dyn Recorder>>| {
+        let queues = Queues::default();
+        queues.set("work", Queue::Holds(0));
+        let text = "'*': {history: 300}\nwork: {min: 0, max: 9, policy: proportional}";
+        let options = Options { recorders, ..Options::default() };
+        let governed = Governed::start(text, queues, Platform::running(&[("work", 5)]), options);
+        governed.cycle(1).await.roles[0].decision.inputs.window.clone()
+    };
+    assert!(estimates(Vec::new()).await.len() <= 1);
+    let known = estimates(vec![Arc::new(history)]).await;
+    assert!(known.len() > 3 && known.contains(&9), "of the six looks that saw something: {known:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn usage_and_charts_come_from_what_was_recorded() {
     let (folder, records) = (TempDir::new().unwrap(), records().await);
