@@ -113,8 +113,6 @@ impl Opened {
             segments: VecDeque::new(),
             definitions: BTreeMap::new(),
             next_record: 1,
-            spoilt: false,
-            unsynced: false,
         };
         Self { log }
     }
@@ -272,7 +270,7 @@ impl<F: Fn(News)> Writer<F> {
             (self.tell)(News::Recovered);
         }
         self.progress.written = last;
-        if !self.log.unsynced || !self.log.folder.is_kept() {
+        if self.log.is_safe() {
             self.progress.synced = last;
         }
         true

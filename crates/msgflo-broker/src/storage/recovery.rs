@@ -82,12 +82,17 @@ pub(super) fn open(path: &Path) -> io::Result<(Log, Memoir)> {
             folder.remove(number)?;
             continue;
         }
-        if is_last && length < file.metadata()?.len() {
+        if is_last {
             // Another segment will follow, and then this would no longer be the end of the log.
-            file.set_len(length)?;
+            if length < file.metadata()?.len() {
+                file.set_len(length)?;
+            }
+            // Of what a killed broker wrote the system may have kept a part in memory.
             file.sync_all()?;
         }
-        segments.push_back(Segment { number, file: Arc::new(file), length, live: 0 });
+        // Each start begins a segment of its own, so that a damaged end is never written behind.
+        let file = Arc::new(file);
+        segments.push_back(Segment { number, file, length, synced: length, sealed: true, live: 0 });
     }
     reader.sift();
     let Reader { messages, index, definitions, next_record, clean, damage, .. } = reader;
@@ -100,10 +105,8 @@ pub(super) fn open(path: &Path) -> io::Result<(Log, Memoir)> {
         shelf.index = index;
         shelf.files = segments.iter().map(|segment| (segment.number, segment.file.clone())).collect();
     }
-    // Each start begins a segment of its own, so that a damaged end is never written behind.
-    let spoilt = !segments.is_empty();
     drop(bytes);
-    let mut log = Log { folder, shelf, segments, definitions, next_record, spoilt, unsynced: false };
+    let mut log = Log { folder, shelf, segments, definitions, next_record };
     let mut memoir =
         Memoir { crashed: !clean, next_record: NonZeroU64::new(next_record), ..Memoir::default() };
     for (key, value) in &log.definitions {
@@ -130,8 +133,12 @@ impl Reader {
     /// Reads a segment; returns how many bytes of it count, 0 if it is none.
     fn segment(&mut self, path: &Path, number: u32, bytes: &[u8], is_last: bool) -> io::Result<u64> {
         if !bytes.starts_with(&MAGIC) {
-            // Made, and nothing written, when the machine stopped.
-            if is_last && bytes.iter().all(|byte| *byte == 0) {
+            // Made, and nothing reached the disk.
+            if bytes.iter().all(|byte| *byte == 0) {
+                if !is_last {
+                    self.damage.records += 1;
+                    tracing::error!(file = %path.display(), "a part of the log is empty; what it held is lost");
+                }
                 return Ok(0);
             }
             let text = format!("{} is no log of this version of the broker", path.display());

@@ -31,8 +31,60 @@ pub(super) struct Segment {
     pub(super) file: Arc<File>,
     /// Bytes that count.
     pub(super) length: u64,
+    /// Bytes that survive a loss of power.
+    pub(super) synced: u64,
+    /// Nothing more may be written to it: another broker wrote it, or what the disk did with the last write is unknown.
+    pub(super) sealed: bool,
     /// Bytes of messages that are still wanted.
     pub(super) live: u64,
+}
+
+impl Segment {
+    /// Appends bytes, which count when this returns.
+    ///
+    /// # Errors
+    /// When the disk does not take them. Then they do not count.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let written = self.file.write_all_at(bytes, self.length);
+        if written.is_err() {
+            self.cut();
+        }
+        written?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes everything that counts safe.
+    ///
+    /// # Errors
+    /// When the disk cannot. Then the segment is sealed.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if self.is_safe() {
+            return Ok(());
+        }
+        let synced = self.file.sync_data();
+        // After a failed sync the system may hold for clean what never reached the disk.
+        self.sealed |= synced.is_err();
+        synced?;
+        self.synced = self.length;
+        Ok(())
+    }
+
+    /// Takes back what was appended behind `length`.
+    pub(super) fn take_back(&mut self, length: u64) {
+        self.length = length;
+        self.cut();
+    }
+
+    /// Whether everything that counts survives a loss of power.
+    pub(super) fn is_safe(&self) -> bool {
+        self.synced == self.length
+    }
+
+    fn cut(&self) {
+        // The room that was taken may be what is missing. If this fails, what is there does not count all the same.
+        let _ = self.file.set_len(self.length);
+    }
 }
 
 impl Folder {
@@ -88,7 +140,8 @@ impl Folder {
         };
         file.write_all_at(&MAGIC, 0)?;
         self.sync()?;
-        Ok(Segment { number, file: Arc::new(file), length: MAGIC.len() as u64, live: 0 })
+        let length = MAGIC.len() as u64;
+        Ok(Segment { number, file: Arc::new(file), length, synced: 0, sealed: false, live: 0 })
     }
 
     /// Removes a segment. It must not come back after a crash when a later one, with what was removed of it, does not.

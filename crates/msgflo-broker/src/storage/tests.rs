@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::log::Log;
+use super::segment::Segment;
 use super::{News, Opened, recovery};
 use crate::broker::{Charge, Effect, Memoir, Memory, Message, Name, Pages, Put, QueueUid, RecordId};
 
@@ -149,6 +150,55 @@ fn room_is_given_back_and_nothing_wanted_is_lost() {
             "message {number} after a restart"
         );
     }
+}
+
+/// What a loss of power leaves at the worst: of each file what was made safe.
+fn lose_power(folder: &Path, log: Log) {
+    for Segment { number, synced, .. } in &log.segments {
+        let file = OpenOptions::new().write(true).open(log.folder.path(*number)).unwrap();
+        file.set_len(*synced).unwrap();
+    }
+    drop(log);
+    assert!(!segments(folder).is_empty());
+}
+
+#[test]
+fn definitions_outlive_the_segment_that_they_were_made_in() {
+    let folder = TempDir::new().unwrap();
+    let (mut log, _) = open(folder.path());
+    let define = Effect::Define { key: b"k".to_vec(), value: Some(b"v".to_vec()) };
+    log.commit(&[define], true).unwrap();
+    drop(log);
+    let (mut log, _) = open(folder.path());
+    log.commit(&[remove(7)], false).unwrap();
+    assert!(log.reclaim().unwrap());
+    assert_eq!(segments(folder.path()).len(), 1);
+    lose_power(folder.path(), log);
+    let (log, _) = open(folder.path());
+    assert_eq!(log.definitions.len(), 1);
+}
+
+#[test]
+fn a_segment_that_the_disk_has_failed_takes_no_acknowledgement_with_it() {
+    let folder = TempDir::new().unwrap();
+    let (mut log, _) = open(folder.path());
+    log.commit(&[put(1, b"a"), put(2, b"b")], true).unwrap();
+    log.commit(&[remove(1)], false).unwrap();
+    let mut reached = Vec::new();
+    for _ in 0..2 {
+        let last = log.segments.back_mut().unwrap();
+        last.sealed = true;
+        reached.push(last.synced);
+        log.commit(&[], false).unwrap();
+        assert!(!log.is_safe());
+    }
+    log.commit(&[], true).unwrap();
+    assert!(log.is_safe());
+    for (segment, synced) in log.segments.iter_mut().zip(reached) {
+        segment.synced = synced;
+    }
+    lose_power(folder.path(), log);
+    assert_eq!(numbers(&open(folder.path()).1), [2]);
 }
 
 #[test]
