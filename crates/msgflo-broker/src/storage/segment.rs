@@ -1,7 +1,7 @@
 //! Segments: the files of the log. Only the last one is written to.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +9,8 @@ use std::sync::Arc;
 /// The first bytes of each segment: whose it is, and the version of its form.
 pub(super) const MAGIC: [u8; 8] = *b"msgfloL1";
 const EXTENSION: &str = "segment";
+/// Of what could not be read of the segment with the same number.
+const DAMAGED: &str = "damaged";
 const LOCK: &str = "lock";
 
 /// Where segments are made.
@@ -142,6 +144,16 @@ impl Folder {
         self.sync()?;
         let length = MAGIC.len() as u64;
         Ok(Segment { number, file: Arc::new(file), length, synced: 0, sealed: false, live: 0 })
+    }
+
+    /// Keeps what cannot be read of a segment in a file beside it; returns where.
+    pub(super) fn keep_aside(&self, number: u32, bytes: &[u8]) -> io::Result<PathBuf> {
+        let path = self.path(number).with_extension(DAMAGED);
+        let mut file = File::create(&path)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        self.sync()?;
+        Ok(path)
     }
 
     /// Removes a segment. It must not come back after a crash when a later one, with what was removed of it, does not.

@@ -63,10 +63,14 @@ fn body(log: &Log, number: u64) -> Option<Vec<u8>> {
 }
 
 fn segments(folder: &Path) -> Vec<PathBuf> {
+    files(folder, "segment")
+}
+
+fn files(folder: &Path, wanted: &str) -> Vec<PathBuf> {
     let mut paths: Vec<_> = fs::read_dir(folder)
         .expect("the folder is there")
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "segment"))
+        .filter(|path| path.extension().is_some_and(|extension| extension == wanted))
         .collect();
     paths.sort();
     paths
@@ -258,6 +262,62 @@ proptest! {
                 prop_assert_eq!(body(&log, number), Some(number.to_be_bytes().to_vec()));
             }
             log.commit(&[], true).unwrap();
+            prop_assert!(files(folder.path(), "damaged").is_empty(), "nothing is missed");
+        }
+    }
+}
+
+/// A folder with three messages, and where the head of the second one lies.
+fn three_messages() -> (TempDir, PathBuf, usize) {
+    let folder = TempDir::new().unwrap();
+    let (mut log, _) = open(folder.path());
+    for number in 1..=3 {
+        log.commit(&[put(number, &[b'0' + number as u8; 100])], true).unwrap();
+    }
+    let place = log.shelf.lock().index.get(id(2)).unwrap();
+    drop(log);
+    let path = segments(folder.path()).remove(0);
+    (folder, path, place.offset as usize)
+}
+
+#[test]
+fn a_damaged_length_hides_nothing() {
+    for length in [0_u32, 1, 70, 150, 300, u32::MAX] {
+        for is_last in [true, false] {
+            let (folder, path, place) = three_messages();
+            if !is_last {
+                open(folder.path()).0.commit(&[put(4, b"4")], true).unwrap();
+            }
+            let file = OpenOptions::new().write(true).open(path).unwrap();
+            file.write_all_at(&length.to_be_bytes(), place as u64).unwrap();
+            for _ in 0..2 {
+                let (mut log, memoir) = open(folder.path());
+                assert_eq!(numbers(&memoir)[..3], [1, 2, 3], "length {length}");
+                assert_eq!(body(&log, 2), Some(vec![b'2'; 100]));
+                log.commit(&[], true).unwrap();
+            }
+            assert!(files(folder.path(), "damaged").is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_damage_hides_is_kept_aside() {
+    for is_last in [true, false] {
+        let (folder, path, place) = three_messages();
+        if !is_last {
+            open(folder.path()).0.commit(&[put(4, b"4")], true).unwrap();
+        }
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all_at(&[0; 20], place as u64).unwrap();
+        let damaged = fs::read(&path).unwrap();
+        for _ in 0..2 {
+            let (mut log, memoir) = open(folder.path());
+            assert_eq!(numbers(&memoir), if is_last { vec![1] } else { vec![1, 4] });
+            log.commit(&[], true).unwrap();
+            let kept = fs::read(path.with_extension("damaged")).unwrap();
+            assert_eq!(kept, damaged[damaged.len() - kept.len()..]);
+            assert!(kept.windows(100).any(|window| window == [b'3'; 100]));
         }
     }
 }
