@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{CLOSE_DEADLINE, READ_BUFFER, Signals};
-use crate::broker::{Command, ConnectionId, Exception, WINDOW};
+use crate::broker::{Command, ConnectionId, Exception, Pressure, WINDOW};
 use crate::handshake::Tuned;
 use crate::shared::Shared;
 use crate::wire::assemble::Assembler;
@@ -43,7 +43,7 @@ impl<R: AsyncRead + Unpin> Reader<'_, R> {
             let failed = fault.is_some();
             let publishes = commands.iter().any(|(_, command)| matches!(command, Command::Publish(_)));
             let unfinished = assembler.is_unfinished();
-            let (backlog, blocked) = self.shared.with(|broker, now| {
+            let (backlog, waits_from, pressure) = self.shared.with(|broker, now| {
                 for (channel, command) in commands.drain(..) {
                     broker.handle(self.id, channel, command, now);
                 }
@@ -51,7 +51,8 @@ impl<R: AsyncRead + Unpin> Reader<'_, R> {
                     broker.fail(self.id, exception, now);
                 }
                 broker.check_memory(now);
-                (broker.backlog(self.id), broker.is_blocked(self.id, unfinished))
+                let waits_from = broker.waits_from(self.id, unfinished);
+                (broker.backlog(self.id), waits_from, broker.alarms().pressure())
             });
             if failed {
                 return self.until_closed().await;
@@ -59,7 +60,10 @@ impl<R: AsyncRead + Unpin> Reader<'_, R> {
             if backlog >= WINDOW {
                 self.wait_for_room().await;
             }
-            if (blocked || (publishes && self.shared.is_congested())) && !self.may_go_on(unfinished).await {
+            let blocked = waits_from.is_some_and(|mark| pressure >= mark);
+            if (blocked || (publishes && self.shared.is_congested()))
+                && !self.may_go_on(waits_from, unfinished).await
+            {
                 let refusal = Exception::resource_error("no memory for the rest of this message");
                 self.shared.with(|broker, now| broker.fail(self.id, refusal, now));
                 return self.until_closed().await;
@@ -134,9 +138,9 @@ impl<R: AsyncRead + Unpin> Reader<'_, R> {
         }
     }
 
-    /// Waits until publishers may go on. Who is in the middle of a message holds memory while he waits, and not for
+    /// Waits until it may go on, as a publisher. Who is in the middle of a message holds memory while he waits, and not for
     /// ever: false when his time is over.
-    async fn may_go_on(&self, unfinished: bool) -> bool {
+    async fn may_go_on(&self, waits_from: Option<Pressure>, unfinished: bool) -> bool {
         let patience = async {
             if unfinished {
                 tokio::time::sleep(UNFINISHED_DEADLINE).await;
@@ -145,7 +149,7 @@ impl<R: AsyncRead + Unpin> Reader<'_, R> {
             }
         };
         tokio::select! {
-            () = self.shared.publishers_may_go_on() => true,
+            () = self.shared.publisher_may_go_on(waits_from) => true,
             () = self.stop.cancelled() => true,
             () = patience => false,
         }
