@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use amq_protocol::protocol::AMQPClass;
 use amq_protocol::types::ChannelId;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -14,7 +15,7 @@ use crate::broker::{Command, ConnectionId, Exception, Pressure, WINDOW};
 use crate::handshake::Tuned;
 use crate::shared::Shared;
 use crate::wire::assemble::Assembler;
-use crate::wire::decode;
+use crate::wire::decode::{self, Frame};
 
 /// Commands that are handled under one lock: enough to share its cost, few enough to keep nobody waiting.
 const COMMANDS_MAX: usize = 256;
@@ -158,22 +159,25 @@ impl<R: AsyncRead + Unpin> Reader<'_, R> {
     /// After our connection.close: hears only close and close-ok, for a while. What cannot be understood is skipped,
     /// since the fault may have been one in the framing.
     async fn until_closed(mut self) -> io::Result<()> {
-        let mut assembler = Assembler::new(self.shared.memory().clone());
-        let mut commands = Vec::new();
         let closing = async {
             loop {
-                let (fault, more) = self.decode(&mut assembler, &mut commands);
-                if fault.is_some() {
-                    self.buffer.clear();
-                }
-                self.shared.with(|broker, now| {
-                    for (channel, command) in commands.drain(..) {
-                        broker.handle(self.id, channel, command, now);
+                let mut taken = 0;
+                loop {
+                    match decode::frame(&self.buffer[taken..], self.tuned.frame_max) {
+                        Ok(Some((frame, size))) => {
+                            taken += size;
+                            if let Frame::Method(0, method @ AMQPClass::Connection(_)) = frame {
+                                let command = Command::Method(method);
+                                self.shared.with(|broker, now| broker.handle(self.id, 0, command, now));
+                            }
+                        }
+                        Ok(None) => break,
+                        Err(_) => taken = self.buffer.len(),
                     }
-                });
-                if more {
-                    tokio::task::yield_now().await;
-                } else if self.read.read_buf(&mut self.buffer).await? == 0 {
+                }
+                self.buffer.advance(taken);
+                self.buffer.reserve(READ_BUFFER / 2);
+                if self.read.read_buf(&mut self.buffer).await? == 0 {
                     return Ok(());
                 }
             }
