@@ -123,7 +123,7 @@ impl Folder {
     pub(super) fn path(&self, number: u32) -> PathBuf {
         match self {
             Self::Kept { path, .. } => path.join(format!("{number:010}.{EXTENSION}")),
-            Self::Scratch => std::env::temp_dir(),
+            Self::Scratch => scratch(),
         }
     }
 
@@ -138,7 +138,7 @@ impl Folder {
                 let mut options = OpenOptions::new();
                 options.read(true).write(true).create(true).truncate(true).open(self.path(number))?
             }
-            Self::Scratch => tempfile::tempfile()?,
+            Self::Scratch => tempfile::tempfile_in(scratch()).or_else(|_| tempfile::tempfile())?,
         };
         file.write_all_at(&MAGIC, 0)?;
         self.sync()?;
@@ -182,4 +182,13 @@ impl Folder {
     pub(super) fn is_kept(&self) -> bool {
         matches!(self, Self::Kept { .. })
     }
+}
+
+/// Where files without names are made. Often /tmp is memory, which is what they are to save.
+fn scratch() -> PathBuf {
+    let large = Path::new("/var/tmp");
+    if std::env::var_os("TMPDIR").is_none() && large.is_dir() {
+        return large.to_owned();
+    }
+    std::env::temp_dir()
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -203,6 +204,16 @@ fn a_segment_that_the_disk_has_failed_takes_no_acknowledgement_with_it() {
     }
     lose_power(folder.path(), log);
     assert_eq!(numbers(&open(folder.path()).1), [2]);
+}
+
+#[test]
+fn a_scratch_log_does_not_lie_where_memory_may_be() {
+    let Opened { mut log } = Opened::scratch();
+    log.roll().unwrap();
+    let link = format!("/proc/self/fd/{}", log.segments[0].file.as_raw_fd());
+    let wanted = std::env::var_os("TMPDIR").unwrap_or("/var/tmp".into());
+    let place = fs::read_link(link).unwrap();
+    assert!(place.starts_with(wanted), "{}", place.display());
 }
 
 #[test]
