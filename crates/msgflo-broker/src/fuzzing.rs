@@ -4,7 +4,7 @@
 //! when the connections are gone, nothing is unacknowledged.
 
 use amq_protocol::frame::parse_frame;
-use amq_protocol::protocol::{AMQPClass, channel, queue};
+use amq_protocol::protocol::{AMQPClass, queue};
 use amq_protocol::types::FieldTable;
 
 use crate::broker::{Broker, Command, ConnectionId, DEFAULT_VHOST, Memory, Name, Peer, Setup, Time};
@@ -115,7 +115,7 @@ impl Session {
         let peer = Peer { channel_max: 10, takes_cancels: true, ..Peer::inside(Name::new("guest"), name) };
         let connection = broker.connect(peer).expect("the default virtual host exists");
         let mut session = Self { broker, connection, assembler: Assembler::new(Memory::default()), now: 0 };
-        session.command(1, Command::Method(AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {}))));
+        session.receive(&envelope(1, 1, &[0, 20, 0, 10, 0]));
         let declare = queue::Declare {
             queue: QUEUE.into(),
             passive: false,

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{
-    Alarms, Broker, ConnectionId, Depth, Effect, Exception, Limits, Memory, Name, Peer, Setup, Time,
+    Broker, ConnectionId, Depth, Effect, Exception, Limits, Memory, Name, Peer, Pressure, Setup, Time,
 };
 use crate::clock::Clock;
 use crate::storage::{News, Opened, Storage};
@@ -26,8 +26,8 @@ pub(crate) struct Shared {
     storage: OnceLock<Storage>,
     /// The storage has taken something.
     stored: Notify,
-    /// Publishers must wait.
-    alarm: watch::Sender<bool>,
+    /// How short memory or disk run.
+    pressure: watch::Sender<Pressure>,
 }
 
 #[derive(Debug)]
@@ -79,7 +79,7 @@ impl Shared {
             memory,
             storage: OnceLock::new(),
             stored: Notify::new(),
-            alarm: watch::Sender::new(false),
+            pressure: watch::Sender::new(Pressure::None),
         });
         let weak = Arc::downgrade(&shared);
         let storage = opened.start(move |news| {
@@ -97,15 +97,15 @@ impl Shared {
             News::Progress(progress) => self.with(|broker, now| broker.advance(progress, now)),
             News::Failed(error) => {
                 tracing::error!(%error, "the disk does not take messages; nothing more is confirmed until it does");
-                self.with(|broker, now| broker.disk_is_short(true, now));
+                self.with(|broker, now| broker.disk_is_short(Pressure::Severe, now));
             }
-            News::Short(free) => {
+            News::Short(pressure, free) => {
                 tracing::error!(free, "little is left of the disk; publishers must wait until there is more");
-                self.with(|broker, now| broker.disk_is_short(true, now));
+                self.with(|broker, now| broker.disk_is_short(pressure, now));
             }
             News::Recovered => {
                 tracing::info!("the disk takes messages again");
-                self.with(|broker, now| broker.disk_is_short(false, now));
+                self.with(|broker, now| broker.disk_is_short(Pressure::None, now));
             }
         }
         self.stored.notify_waiters();
@@ -132,11 +132,11 @@ impl Shared {
         &self.memory
     }
 
-    /// Waits until a publisher may go on: nothing runs short, and the disk has caught up.
-    pub(crate) async fn publishers_may_go_on(&self) {
-        let mut alarm = self.alarm.subscribe();
+    /// Waits until a publisher may go on: the pressure is below where it waits, and the disk has caught up.
+    pub(crate) async fn publisher_may_go_on(&self, waits_from: Option<Pressure>) {
+        let mut pressure = self.pressure.subscribe();
         // The sender lives as long as we do.
-        let _ = alarm.wait_for(|alarm| !alarm).await;
+        let _ = pressure.wait_for(|pressure| waits_from.is_none_or(|mark| *pressure < mark)).await;
         loop {
             let stored = self.stored.notified();
             if !self.storage.get().is_some_and(Storage::is_congested) {
@@ -228,8 +228,8 @@ impl Shared {
                 watcher.send_if_modified(|old| std::mem::replace(old, depth) != depth);
             }
         }
-        let alarm = broker.alarms() != Alarms::default();
-        self.alarm.send_if_modified(|old| std::mem::replace(old, alarm) != alarm);
+        let pressure = broker.alarms().pressure();
+        self.pressure.send_if_modified(|old| std::mem::replace(old, pressure) != pressure);
         let next = broker.next_deadline();
         if next != *deadline {
             *deadline = next;

@@ -98,6 +98,13 @@ impl Channel {
         self.prefetch == 0 || self.in_flight < u32::from(self.prefetch)
     }
 
+    /// Whether messages leave their queues through it, or may: it has consumers, or deliveries that are not settled.
+    pub(crate) fn consumes(&self) -> bool {
+        let uncommitted =
+            matches!(&self.mode, Mode::Transaction(transaction) if !transaction.verdicts.is_empty());
+        !self.consumers.is_empty() || !self.unacked.is_empty() || uncommitted
+    }
+
     /// Takes out the deliveries that an acknowledgement names, oldest first: one, all up to one, or (multiple, 0) all.
     pub(crate) fn take_unacked(
         &mut self,

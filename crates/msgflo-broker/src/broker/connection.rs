@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use amq_protocol::types::{ChannelId, FieldTable};
 
 use super::channel_state::{Channel, Mode, Waiting};
+use super::pressure::Pressure;
 use super::queue::QueueId;
 use super::value::{Name, Output, Time};
 
@@ -129,6 +130,15 @@ impl Connection {
             ChannelState::Open(channel) => Some(channel),
             ChannelState::Closing => None,
         }
+    }
+
+    /// From which pressure on it must not publish. One that takes messages out is needed longer.
+    pub(crate) fn waits_from(&self) -> Pressure {
+        let consumes = self.channels.values().any(|channel| match channel {
+            ChannelState::Open(channel) => channel.consumes(),
+            ChannelState::Closing => false,
+        });
+        if consumes { Pressure::Severe } else { Pressure::High }
     }
 
     /// Bytes that wait to be written, estimated.

@@ -3,11 +3,14 @@
 //!
 //! `x-death` is a list, the latest event first, with one entry for each {queue, reason} that counts. The headers
 //! `x-first-death-*` are set once. A message that would come to a queue again by timeouts and overflow alone, without
-//! a rejection by a consumer in between, is dropped there: nobody would ever end its circle.
+//! a rejection by a consumer in between, is dropped there: nobody would ever end its circle. So is one that has gone
+//! through very many queues so, or would become very many messages: queues whose dead letters go to all of them would
+//! make as many as there are orders of the queues. RabbitMQ knows no such limits; they are beyond what anybody lays out.
 
 use std::sync::Arc;
 
 use amq_protocol::types::{AMQPValue, FieldArray, FieldTable};
+use bytes::Bytes;
 
 use super::Broker;
 use super::arguments::integer;
@@ -51,6 +54,11 @@ pub(crate) struct DeadLetter {
     reason: Reason,
 }
 
+/// Most queues that a message may leave, one after the other, without a rejection in between.
+const HOPS_MAX: usize = 100;
+/// Most messages that dead-letter exchanges may make of one without a rejection in between.
+const COPIES_MAX: usize = 1_000;
+
 const X_DEATH: &str = "x-death";
 const FIRST_EXCHANGE: &str = "x-first-death-exchange";
 const FIRST_QUEUE: &str = "x-first-death-queue";
@@ -77,13 +85,48 @@ impl Broker {
     pub(super) fn route_dead_letter(&mut self, letter: DeadLetter) {
         let (message, deaths) = letter.readdressed(self.now.0 / 1000);
         let message = message.charged(&self.memory);
-        for id in self.route(letter.vhost, &message) {
-            let circle = letter.reason != Reason::Rejected
-                && self.queues.get(id.0).is_some_and(|queue| is_circle(queue.name(), &deaths));
-            if !circle {
-                self.enqueue(id, &message);
+        let mut targets = self.route(letter.vhost, &message);
+        // What has happened since a consumer last rejected it.
+        let rejected = Some(Reason::Rejected.as_str());
+        let since = deaths.iter().position(|death| text(death, "reason") == rejected);
+        if let [_, before @ ..] = &deaths[..since.unwrap_or(deaths.len())] {
+            targets.retain(|id| {
+                let name = self.queues.get(id.0).map(|queue| queue.name().as_str());
+                name != Some(letter.queue.as_str())
+                    && !before.iter().any(|death| text(death, "queue") == name)
+            });
+            let copies = || self.copies(letter.vhost, &message, before).saturating_mul(targets.len());
+            if before.len() >= HOPS_MAX || (targets.len() > 1 && copies() > COPIES_MAX) {
+                tracing::debug!(queue = %letter.queue, "a dead letter that multiplies without end is dropped");
+                return;
             }
         }
+        for id in targets {
+            self.enqueue(id, &message);
+        }
+    }
+
+    /// How many messages the dead-letter exchanges of these deaths make of one, as they route now. Only names are taken
+    /// from the header, which a publisher may have written.
+    fn copies(&self, vhost: usize, message: &Message, deaths: &[AMQPValue]) -> usize {
+        let targets = |death| {
+            let name = Name::new(text(death, "queue")?);
+            let queue = self.queues.get(self.vhosts[vhost].queues.get(&name)?.0)?;
+            let key = &queue.arguments().dead_letter_routing_key;
+            let letter = Message {
+                exchange: queue.arguments().dead_letter_exchange.clone()?,
+                routing_key: key.clone().unwrap_or_else(|| message.routing_key.clone()),
+                extra_keys: if key.is_some() { Vec::new() } else { message.extra_keys.clone() },
+                properties: message.properties.clone(),
+                body: Bytes::new(),
+                priority: 0,
+                persistent: false,
+                expiration: None,
+                charge: Charge::default(),
+            };
+            Some(self.route(vhost, &letter).len().max(1))
+        };
+        deaths.iter().filter_map(targets).fold(1, usize::saturating_mul)
     }
 }
 
@@ -180,17 +223,4 @@ fn text<'a>(death: &'a AMQPValue, key: &str) -> Option<&'a str> {
         },
         _ => None,
     }
-}
-
-/// Whether a message has been in this queue since a consumer last rejected it.
-fn is_circle(queue: &Name, deaths: &[AMQPValue]) -> bool {
-    for death in deaths {
-        if text(death, "reason") == Some(Reason::Rejected.as_str()) {
-            return false;
-        }
-        if text(death, "queue") == Some(queue.as_str()) {
-            return true;
-        }
-    }
-    false
 }

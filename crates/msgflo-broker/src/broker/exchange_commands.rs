@@ -120,9 +120,18 @@ impl Broker {
         Ok(())
     }
 
-    /// Deletes an exchange with the bindings to and from it.
+    /// Deletes an exchange with the bindings to and from it. Auto-delete exchanges that were bound to it alone go, too,
+    /// however many hang on each other.
     pub(super) fn delete_exchange(&mut self, vhost: usize, name: Name) {
-        self.remove_bindings_to(vhost, &Destination::Exchange(name.clone()));
+        let mut doomed = vec![name];
+        while let Some(name) = doomed.pop() {
+            doomed.extend(self.unbind_from(vhost, &Destination::Exchange(name.clone())));
+            self.forget_exchange(vhost, name);
+        }
+    }
+
+    /// Removes an exchange to which nothing is bound any more.
+    fn forget_exchange(&mut self, vhost: usize, name: Name) {
         let own: Vec<_> = self.vhosts[vhost]
             .exchanges
             .get(&name)
@@ -144,6 +153,13 @@ impl Broker {
 
     /// Removes the bindings to what is gone; an auto-delete exchange goes with its last binding.
     pub(super) fn remove_bindings_to(&mut self, vhost: usize, destination: &Destination) {
+        for orphan in self.unbind_from(vhost, destination) {
+            self.delete_exchange(vhost, orphan);
+        }
+    }
+
+    /// Removes the bindings to what is gone; returns the auto-delete exchanges that have lost their last one.
+    fn unbind_from(&mut self, vhost: usize, destination: &Destination) -> Vec<Name> {
         let mut removed = Vec::new();
         for (name, exchange) in &mut self.vhosts[vhost].exchanges {
             let bindings = exchange.unbind_all(destination);
@@ -152,6 +168,7 @@ impl Broker {
                 removed.push((name.clone(), bindings, is_orphan));
             }
         }
+        let mut orphans = Vec::new();
         for (name, bindings, is_orphan) in removed {
             for (key, arguments) in bindings {
                 if let Some(definition) = self.binding_definition(vhost, &name, &key, &arguments) {
@@ -159,9 +176,10 @@ impl Broker {
                 }
             }
             if is_orphan {
-                self.delete_exchange(vhost, name);
+                orphans.push(name);
             }
         }
+        orphans
     }
 
     pub(super) fn bind(
@@ -246,4 +264,52 @@ fn difference(
     ]
     .into_iter()
     .find(|(_, current, received)| current != received)
+}
+
+#[cfg(test)]
+mod tests {
+    use amq_protocol::protocol::channel;
+
+    use super::*;
+    use crate::broker::{Command, DEFAULT_VHOST, Peer, Setup, Time};
+
+    /// A stack that is small enough for a recursion to be noticed.
+    const STACK: usize = 64 * 1024;
+
+    #[test]
+    fn exchanges_that_hang_on_each_other_go_without_a_deep_stack() {
+        let chain = || {
+            let mut broker = Broker::new(Setup::in_memory(0, Time(0)));
+            let peer = Peer::inside(Name::new("guest"), Name::new(DEFAULT_VHOST));
+            let id = broker.connect(peer).unwrap();
+            let mut tell = |class| broker.handle(id, 1, Command::Method(class), Time(0));
+            tell(AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {})));
+            for number in 0..1_000 {
+                tell(AMQPClass::Exchange(exchange::AMQPMethod::Declare(exchange::Declare {
+                    exchange: format!("x{number}").into(),
+                    kind: "fanout".into(),
+                    passive: false,
+                    durable: false,
+                    auto_delete: true,
+                    internal: false,
+                    nowait: true,
+                    arguments: FieldTable::default(),
+                })));
+                if number > 0 {
+                    tell(AMQPClass::Exchange(exchange::AMQPMethod::Bind(exchange::Bind {
+                        destination: format!("x{}", number - 1).into(),
+                        source: format!("x{number}").into(),
+                        routing_key: "".into(),
+                        nowait: true,
+                        arguments: FieldTable::default(),
+                    })));
+                }
+            }
+            let delete = exchange::Delete { exchange: "x0".into(), if_unused: false, nowait: true };
+            tell(AMQPClass::Exchange(exchange::AMQPMethod::Delete(delete)));
+            broker.survey_exchanges(None).iter().filter(|exchange| exchange.name.starts_with('x')).count()
+        };
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn(chain).unwrap();
+        assert_eq!(thread.join().unwrap(), 0);
+    }
 }

@@ -56,7 +56,7 @@ pub(crate) use self::exception::Exception;
 pub use self::inspect::{BindingInfo, Depth, QueueInfo};
 pub(crate) use self::journal::{Effect, Pages, Progress, Put, QueueUid, RecordId};
 pub(crate) use self::memory::{Charge, Memory};
-pub(crate) use self::pressure::{Alarms, Limits};
+pub(crate) use self::pressure::{Alarms, Limits, Pressure};
 pub(crate) use self::remember::{Memoir, Recovered};
 pub(crate) use self::survey::{
     BindingSurvey, ChannelSurvey, ConnectionSurvey, ConsumerSurvey, ExchangeSurvey, QueueSurvey,
@@ -247,6 +247,10 @@ impl Broker {
             self.raise(at, exception, method);
         }
         self.settle();
+        if self.alarms.pressure().is_any() {
+            // It may publish for the first time, or consume no longer.
+            self.tell_blocked(id);
+        }
     }
 
     /// Ends a connection from our side: a fault found outside of the broker, or the broker's own end.

@@ -1,5 +1,8 @@
 //! What happens when memory or disk run short: publishers are told to wait, and the shell reads nothing more from
 //! them; consumers go on, so that it can end.
+//!
+//! There are two marks. Above the first one those wait who only publish. Who consumes, too, is read on, since
+//! acknowledgements come on the same connection, until the second one: above that everybody waits who publishes.
 
 use std::fmt;
 
@@ -14,7 +17,7 @@ use super::{Broker, WINDOW};
 pub(crate) struct Limits {
     /// Above this, new messages that must wait leave memory for the disk.
     pub(crate) page: usize,
-    /// Above this, publishers must wait.
+    /// Above this, publishers must wait, and a quarter above it also those that consume.
     pub(crate) memory: usize,
 }
 
@@ -25,22 +28,42 @@ impl Limits {
     }
 }
 
+/// How short something runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Pressure {
+    /// There is enough.
+    #[default]
+    None,
+    /// Entered at the first mark: who only publishes must wait. Left well below it.
+    High,
+    /// Entered at the second mark: whoever publishes must wait. Left well below that.
+    Severe,
+}
+
+impl Pressure {
+    /// Whether anybody must wait.
+    pub(crate) fn is_any(self) -> bool {
+        self != Self::None
+    }
+}
+
 /// What runs short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Alarms {
-    pub(crate) memory: bool,
-    pub(crate) disk: bool,
+    pub(crate) memory: Pressure,
+    pub(crate) disk: Pressure,
 }
 
 impl Alarms {
-    fn any(self) -> bool {
-        self.memory || self.disk
+    /// The worse of the two.
+    pub(crate) fn pressure(self) -> Pressure {
+        self.memory.max(self.disk)
     }
 }
 
 impl fmt::Display for Alarms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match (self.memory, self.disk) {
+        f.write_str(match (self.memory.is_any(), self.disk.is_any()) {
             (_, false) => "low on memory",
             (false, true) => "low on disk",
             (true, true) => "low on memory & disk",
@@ -49,31 +72,38 @@ impl fmt::Display for Alarms {
 }
 
 impl Broker {
-    /// Looks at the memory in use. It must have fallen a tenth below the limit before publishers go on.
+    /// Looks at the memory in use. It must have fallen a tenth of the limit below a mark before publishers go on.
     pub(crate) fn check_memory(&mut self, now: Time) {
-        let used = self.memory_used();
-        let limit = self.limits.memory;
-        let short = if self.alarms.memory { used > limit - limit / 10 } else { used > limit };
-        if short != self.alarms.memory {
-            self.alarm(Alarms { memory: short, ..self.alarms }, now);
+        let (used, limit, was) = (self.memory_used(), self.limits.memory, self.alarms.memory);
+        let is_above = |mark: usize, was: bool| used > if was { mark - limit / 10 } else { mark };
+        let memory = if is_above(limit.saturating_add(limit / 4), was == Pressure::Severe) {
+            Pressure::Severe
+        } else if is_above(limit, was.is_any()) {
+            Pressure::High
+        } else {
+            Pressure::None
+        };
+        if memory != was {
+            self.alarm(Alarms { memory, ..self.alarms }, now);
         }
     }
 
-    /// The disk takes nothing more, or does again.
-    pub(crate) fn disk_is_short(&mut self, short: bool, now: Time) {
-        self.alarm(Alarms { disk: short, ..self.alarms }, now);
+    /// How short the disk runs now.
+    pub(crate) fn disk_is_short(&mut self, disk: Pressure, now: Time) {
+        self.alarm(Alarms { disk, ..self.alarms }, now);
     }
 
     fn alarm(&mut self, alarms: Alarms, now: Time) {
         self.now = now;
         let was = std::mem::replace(&mut self.alarms, alarms);
-        if was.any() == alarms.any() {
+        if was.pressure() == alarms.pressure() {
             return;
         }
-        if alarms.any() {
-            tracing::warn!(reason = %alarms, memory = self.memory_used(), "publishers must wait");
-        } else {
-            tracing::info!("publishers go on");
+        let memory = self.memory_used();
+        match alarms.pressure() {
+            Pressure::None => tracing::info!("publishers go on"),
+            Pressure::High => tracing::warn!(reason = %alarms, memory, "those that only publish must wait"),
+            Pressure::Severe => tracing::warn!(reason = %alarms, memory, "whoever publishes must wait"),
         }
         let ids: Vec<_> = self.connections.keys().copied().collect();
         for id in ids {
@@ -87,7 +117,7 @@ impl Broker {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        let blocked = alarms.any() && connection.publishes;
+        let blocked = connection.publishes && alarms.pressure() >= connection.waits_from();
         if connection.blocked == blocked || connection.life != Life::Open {
             return;
         }
@@ -103,10 +133,11 @@ impl Broker {
         }
     }
 
-    /// Whether nothing should be read from a connection; `unfinished` says that it is in the middle of a message.
-    pub(crate) fn is_blocked(&self, id: ConnectionId, unfinished: bool) -> bool {
-        self.alarms.any()
-            && self.connections.get(&id).is_some_and(|connection| connection.publishes || unfinished)
+    /// From which pressure on nothing should be read from a connection, if ever; `unfinished` says that it is in the middle
+    /// of a message.
+    pub(crate) fn waits_from(&self, id: ConnectionId, unfinished: bool) -> Option<Pressure> {
+        let connection = self.connections.get(&id)?;
+        (connection.publishes || unfinished).then(|| connection.waits_from())
     }
 
     /// What messages may take (bytes).

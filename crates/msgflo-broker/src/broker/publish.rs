@@ -38,10 +38,8 @@ impl Broker {
                 Some(exchange) => exchange.published += 1,
             }
         }
-        if let Some(connection) = self.connections.get_mut(&at.connection)
-            && !std::mem::replace(&mut connection.publishes, true)
-        {
-            self.tell_blocked(at.connection);
+        if let Some(connection) = self.connections.get_mut(&at.connection) {
+            connection.publishes = true;
         }
         let mandatory = publish.mandatory;
         let message = self.message(at, publish)?.charged(&self.memory);

@@ -16,6 +16,8 @@ use crate::broker::{Command, Message, Name, Output, Publish};
 
 /// Most messages of one answer.
 const COUNT_MAX: u32 = 10_000;
+/// An answer that has come to this is not made longer (bytes).
+const BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// What is asked for.
 #[derive(Debug, Deserialize)]
@@ -28,6 +30,12 @@ pub(super) struct GetWish {
     encoding: Encoding,
     /// Longer payloads are cut (bytes).
     truncate: Option<usize>,
+}
+
+impl GetWish {
+    fn cut<'a>(&self, body: &'a [u8]) -> &'a [u8] {
+        &body[..self.truncate.unwrap_or(usize::MAX).min(body.len())]
+    }
 }
 
 /// What becomes of the messages.
@@ -66,12 +74,13 @@ pub(super) async fn get(
         return Err(Problem::NotFound);
     }
     let mut messages = Vec::new();
-    let mut last = 0;
-    while messages.len() < wish.count.min(COUNT_MAX) as usize {
+    let (mut last, mut bytes) = (0, 0);
+    while messages.len() < wish.count.min(COUNT_MAX) as usize && bytes < BYTES_MAX {
         let get = basic::Get { queue: name.as_str().into(), no_ack: false };
         let answer = inside.method(AMQPClass::Basic(basic::AMQPMethod::Get(get))).await?;
         let Output::Got { tag, redelivered, remaining, message, .. } = answer else { break };
         last = tag;
+        bytes += wish.cut(&message.body).len() + message.properties.len();
         messages.push(view(&message, redelivered, remaining, &wish));
     }
     let requeue = matches!(wish.ackmode, AckMode::AckRequeueTrue | AckMode::RejectRequeueTrue);
@@ -88,7 +97,7 @@ pub(super) async fn get(
 }
 
 fn view(message: &Message, redelivered: bool, remaining: u32, wish: &GetWish) -> Value {
-    let body = &message.body[..wish.truncate.unwrap_or(usize::MAX).min(message.body.len())];
+    let body = wish.cut(&message.body);
     let text = match wish.encoding {
         Encoding::Auto => str::from_utf8(body).ok(),
         Encoding::Base64 => None,

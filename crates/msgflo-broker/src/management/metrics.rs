@@ -77,12 +77,12 @@ fn overview(management: &super::Management) -> (Vec<QueueInfo>, String) {
             (
                 "rabbitmq_alarms_memory_used_watermark",
                 "1 while publishers wait for memory",
-                alarms.memory.into(),
+                alarms.memory.is_any().into(),
             ),
             (
                 "rabbitmq_alarms_free_disk_space_watermark",
                 "1 while publishers wait for the disk",
-                alarms.disk.into(),
+                alarms.disk.is_any().into(),
             ),
             ("msgflo_messages_memory_bytes", "Memory that messages occupy", broker.memory_used() as u64),
             (

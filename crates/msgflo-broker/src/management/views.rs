@@ -81,8 +81,8 @@ pub(super) async fn nodes(State(management): Context) -> Json<Value> {
         "running": true,
         "mem_used": used,
         "mem_limit": limit,
-        "mem_alarm": alarms.memory,
-        "disk_free_alarm": alarms.disk,
+        "mem_alarm": alarms.memory.is_any(),
+        "disk_free_alarm": alarms.disk.is_any(),
     }]))
 }
 

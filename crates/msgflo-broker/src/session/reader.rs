@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use amq_protocol::protocol::AMQPClass;
 use amq_protocol::types::ChannelId;
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -10,11 +11,11 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{CLOSE_DEADLINE, READ_BUFFER, Signals};
-use crate::broker::{Command, ConnectionId, Exception, WINDOW};
+use crate::broker::{Command, ConnectionId, Exception, Pressure, WINDOW};
 use crate::handshake::Tuned;
 use crate::shared::Shared;
 use crate::wire::assemble::Assembler;
-use crate::wire::decode;
+use crate::wire::decode::{self, Frame};
 
 /// Commands that are handled under one lock: enough to share its cost, few enough to keep nobody waiting.
 const COMMANDS_MAX: usize = 256;
@@ -43,7 +44,7 @@ impl<R: AsyncRead + Unpin> Reader<'_, R> {
             let failed = fault.is_some();
             let publishes = commands.iter().any(|(_, command)| matches!(command, Command::Publish(_)));
             let unfinished = assembler.is_unfinished();
-            let (backlog, blocked) = self.shared.with(|broker, now| {
+            let (backlog, waits_from, pressure) = self.shared.with(|broker, now| {
                 for (channel, command) in commands.drain(..) {
                     broker.handle(self.id, channel, command, now);
                 }
@@ -51,7 +52,8 @@ impl<R: AsyncRead + Unpin> Reader<'_, R> {
                     broker.fail(self.id, exception, now);
                 }
                 broker.check_memory(now);
-                (broker.backlog(self.id), broker.is_blocked(self.id, unfinished))
+                let waits_from = broker.waits_from(self.id, unfinished);
+                (broker.backlog(self.id), waits_from, broker.alarms().pressure())
             });
             if failed {
                 return self.until_closed().await;
@@ -59,7 +61,10 @@ impl<R: AsyncRead + Unpin> Reader<'_, R> {
             if backlog >= WINDOW {
                 self.wait_for_room().await;
             }
-            if (blocked || (publishes && self.shared.is_congested())) && !self.may_go_on(unfinished).await {
+            let blocked = waits_from.is_some_and(|mark| pressure >= mark);
+            if (blocked || (publishes && self.shared.is_congested()))
+                && !self.may_go_on(waits_from, unfinished).await
+            {
                 let refusal = Exception::resource_error("no memory for the rest of this message");
                 self.shared.with(|broker, now| broker.fail(self.id, refusal, now));
                 return self.until_closed().await;
@@ -134,9 +139,9 @@ impl<R: AsyncRead + Unpin> Reader<'_, R> {
         }
     }
 
-    /// Waits until publishers may go on. Who is in the middle of a message holds memory while he waits, and not for
+    /// Waits until it may go on, as a publisher. Who is in the middle of a message holds memory while he waits, and not for
     /// ever: false when his time is over.
-    async fn may_go_on(&self, unfinished: bool) -> bool {
+    async fn may_go_on(&self, waits_from: Option<Pressure>, unfinished: bool) -> bool {
         let patience = async {
             if unfinished {
                 tokio::time::sleep(UNFINISHED_DEADLINE).await;
@@ -145,7 +150,7 @@ impl<R: AsyncRead + Unpin> Reader<'_, R> {
             }
         };
         tokio::select! {
-            () = self.shared.publishers_may_go_on() => true,
+            () = self.shared.publisher_may_go_on(waits_from) => true,
             () = self.stop.cancelled() => true,
             () = patience => false,
         }
@@ -154,22 +159,25 @@ impl<R: AsyncRead + Unpin> Reader<'_, R> {
     /// After our connection.close: hears only close and close-ok, for a while. What cannot be understood is skipped,
     /// since the fault may have been one in the framing.
     async fn until_closed(mut self) -> io::Result<()> {
-        let mut assembler = Assembler::new(self.shared.memory().clone());
-        let mut commands = Vec::new();
         let closing = async {
             loop {
-                let (fault, more) = self.decode(&mut assembler, &mut commands);
-                if fault.is_some() {
-                    self.buffer.clear();
-                }
-                self.shared.with(|broker, now| {
-                    for (channel, command) in commands.drain(..) {
-                        broker.handle(self.id, channel, command, now);
+                let mut taken = 0;
+                loop {
+                    match decode::frame(&self.buffer[taken..], self.tuned.frame_max) {
+                        Ok(Some((frame, size))) => {
+                            taken += size;
+                            if let Frame::Method(0, method @ AMQPClass::Connection(_)) = frame {
+                                let command = Command::Method(method);
+                                self.shared.with(|broker, now| broker.handle(self.id, 0, command, now));
+                            }
+                        }
+                        Ok(None) => break,
+                        Err(_) => taken = self.buffer.len(),
                     }
-                });
-                if more {
-                    tokio::task::yield_now().await;
-                } else if self.read.read_buf(&mut self.buffer).await? == 0 {
+                }
+                self.buffer.advance(taken);
+                self.buffer.reserve(READ_BUFFER / 2);
+                if self.read.read_buf(&mut self.buffer).await? == 0 {
                     return Ok(());
                 }
             }

@@ -14,7 +14,7 @@ use bytes::BytesMut;
 
 use super::index::{Index, Place};
 use super::record::{self, Found, HEAD, Kind};
-use super::segment::{Folder, Segment};
+use super::segment::{Folder, MAGIC, Segment};
 use crate::broker::{Effect, Memory, Message, Pages, Put, RecordId};
 
 /// A segment that has grown to this is followed by another one (bytes).
@@ -85,10 +85,6 @@ pub(super) struct Log {
     pub(super) definitions: BTreeMap<Vec<u8>, Vec<u8>>,
     /// No record has this number or a higher one.
     pub(super) next_record: u64,
-    /// The last segment must not be written to any more: what the disk did with the last write is unknown.
-    pub(super) spoilt: bool,
-    /// Written, and not yet safe.
-    pub(super) unsynced: bool,
 }
 
 /// What becomes of the index when a batch is written.
@@ -106,10 +102,7 @@ impl Log {
     pub(super) fn commit(&mut self, batch: &[Effect], sync: bool) -> io::Result<()> {
         self.roll()?;
         let plan = self.plan(batch);
-        self.write(&plan.bytes)?;
-        if sync {
-            self.sync()?;
-        }
+        self.append(&plan.bytes, sync)?;
         self.apply(batch, &plan);
         Ok(())
     }
@@ -123,31 +116,39 @@ impl Log {
         let mut bytes = Vec::new();
         record::append(&mut bytes, Kind::Clean, |_| {});
         record::append(&mut bytes, Kind::Commit, |_| {});
-        self.write(&bytes)?;
-        self.sync()?;
-        self.advance(bytes.len());
-        Ok(())
+        self.append(&bytes, true)
+    }
+
+    /// Whether everything so far survives what it has to survive.
+    pub(super) fn is_safe(&self) -> bool {
+        // A segment is safe before another one follows.
+        !self.folder.is_kept() || self.segments.back().is_none_or(Segment::is_safe)
     }
 
     /// Begins another segment if the last one is full.
     pub(super) fn roll(&mut self) -> io::Result<()> {
         let last = self.segments.back();
         let number = last.map_or(0, |segment| segment.number + 1);
-        if !self.spoilt && last.is_some_and(|segment| segment.length < SEGMENT) {
+        if last.is_some_and(|segment| !segment.sealed && segment.length < SEGMENT) {
             return Ok(());
         }
-        if self.unsynced && !self.spoilt {
-            self.sync()?;
-        }
-        let mut segment = self.folder.create(number)?;
         let mut bytes = Vec::new();
         record::snapshot(&mut bytes, self.next_record, self.definitions.iter());
+        if let Some(last) = self.segments.back_mut().filter(|_| self.folder.is_kept()) {
+            if last.sealed {
+                append_unsafe(last, &mut bytes)?;
+            } else {
+                last.sync()?;
+            }
+        }
         record::append(&mut bytes, Kind::Commit, |_| {});
-        segment.file.write_all_at(&bytes, segment.length)?;
-        segment.length += bytes.len() as u64;
+        let mut segment = self.folder.create(number)?;
+        segment.append(&bytes)?;
+        if let Some(last) = self.segments.back_mut() {
+            last.synced = last.length;
+        }
         self.shelf.lock().files.insert(number, segment.file.clone());
         self.segments.push_back(segment);
-        self.spoilt = false;
         Ok(())
     }
 
@@ -196,37 +197,17 @@ impl Log {
         Plan { bytes, places, removed }
     }
 
-    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Segment { file, length, .. } = self.last();
-        let written = file.write_all_at(bytes, *length);
-        if written.is_err() {
-            // The room that was taken may be what is missing. If this fails, too, what is there does not count.
-            let _ = file.set_len(*length);
+    /// Appends to the last segment: all of it counts, and is safe if `sync` was asked for, or none does.
+    fn append(&mut self, bytes: &[u8], sync: bool) -> io::Result<()> {
+        let sync = sync && self.folder.is_kept();
+        let last = self.segments.back_mut().expect("roll() comes first");
+        let before = last.length;
+        last.append(bytes)?;
+        let safe = if sync { last.sync() } else { Ok(()) };
+        if safe.is_err() {
+            last.take_back(before);
         }
-        written?;
-        self.unsynced |= !bytes.is_empty();
-        Ok(())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        if !self.unsynced || !self.folder.is_kept() {
-            return Ok(());
-        }
-        let synced = self.last().file.sync_data();
-        if synced.is_err() {
-            // After a failed sync the system may hold for clean what never reached the disk.
-            self.spoilt = true;
-            let _ = self.last().file.set_len(self.last().length);
-        }
-        synced?;
-        self.unsynced = false;
-        Ok(())
-    }
-
-    fn advance(&mut self, bytes: usize) {
-        if let Some(last) = self.segments.back_mut() {
-            last.length += bytes as u64;
-        }
+        safe
     }
 
     fn apply(&mut self, batch: &[Effect], plan: &Plan) {
@@ -254,8 +235,6 @@ impl Log {
                 Effect::Put(_) | Effect::Remove(_) | Effect::Sync => {}
             }
         }
-        drop(shelf);
-        self.advance(plan.bytes.len());
     }
 
     /// Notes where a message is, which may have been elsewhere before.
@@ -301,10 +280,20 @@ impl Log {
             }
             self.copy_forward()?;
         }
-        let Some(oldest) = self.segments.pop_front() else { return Ok(false) };
-        self.shelf.lock().files.remove(&oldest.number);
-        self.folder.remove(oldest.number)?;
+        self.remove_oldest()?;
         Ok(true)
+    }
+
+    /// Removes the oldest segment, when what follows it is safe: the definitions stand there, too, and nowhere else.
+    fn remove_oldest(&mut self) -> io::Result<()> {
+        if self.folder.is_kept()
+            && let Some(last) = self.segments.back_mut()
+        {
+            last.sync()?;
+        }
+        let Some(oldest) = self.segments.pop_front() else { return Ok(()) };
+        self.shelf.lock().files.remove(&oldest.number);
+        self.folder.remove(oldest.number)
     }
 
     /// Writes again what is still wanted of the oldest segment.
@@ -314,7 +303,7 @@ impl Log {
         let mut oldest = vec![0; usize::try_from(self.segments[0].length).map_err(io::Error::other)?];
         self.segments[0].file.read_exact_at(&mut oldest, 0)?;
         let (mut bytes, mut places) = (Vec::new(), Vec::new());
-        let mut cursor = super::segment::MAGIC.len();
+        let mut cursor = MAGIC.len();
         while let Found::Record(_, _, size) | Found::Damaged(size) = record::read(&oldest[cursor..]) {
             let whole = &oldest[cursor..cursor + size];
             cursor += size;
@@ -331,17 +320,36 @@ impl Log {
             }
         }
         record::append(&mut bytes, Kind::Commit, |_| {});
-        self.write(&bytes)?;
-        self.sync()?;
+        self.append(&bytes, true)?;
         let shelf = self.shelf.clone();
         let mut shelf = shelf.lock();
         for (record, place) in places {
             self.enter(&mut shelf, record, place);
         }
-        drop(shelf);
-        self.advance(bytes.len());
         Ok(())
     }
+}
+
+/// Appends again what counts in a sealed segment and may not survive there. Messages do: what holds one that must
+/// survive counts only when it is safe.
+fn append_unsafe(sealed: &Segment, out: &mut Vec<u8>) -> io::Result<()> {
+    let start = sealed.synced.max(MAGIC.len() as u64);
+    let mut bytes = vec![0; usize::try_from(sealed.length - start).map_err(io::Error::other)?];
+    sealed.file.read_exact_at(&mut bytes, start)?;
+    let mut rest = bytes.as_slice();
+    while let Found::Record(kind, _, size) = record::read(rest) {
+        if matches!(kind, Kind::Removed | Kind::Returned) {
+            out.extend_from_slice(&rest[..size]);
+        }
+        rest = &rest[size..];
+    }
+    if !rest.is_empty() {
+        tracing::error!(
+            segment = sealed.number,
+            "the disk has lost acknowledgements; their messages may come again after a restart"
+        );
+    }
+    Ok(())
 }
 
 fn place(base: u64, start: usize) -> u32 {

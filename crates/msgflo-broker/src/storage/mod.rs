@@ -18,7 +18,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::broker::{Effect, Memoir, Pages, Progress, Put, RecordId};
+use crate::broker::{Effect, Memoir, Pages, Pressure, Progress, Put, RecordId};
 
 mod index;
 mod log;
@@ -37,7 +37,7 @@ const RETRY: Duration = Duration::from_millis(500);
 const LAST_TRIES: u32 = 4;
 /// A batch is cut when its messages take this much (bytes).
 const BATCH: usize = 1 << 30;
-/// Publishers wait when less is free (bytes). Making room needs some: acknowledgements are appended, too, and what is
+/// Publishers wait when less is free, and at half of it also those that consume (bytes). Making room needs some: acknowledgements are appended, too, and what is
 /// still wanted of a segment is written again before it goes.
 const RESERVE: u64 = 64 * 1024 * 1024;
 /// Publishers wait while messages of this size wait for the disk (bytes).
@@ -51,7 +51,7 @@ pub(crate) enum News {
     /// The disk does not take what it is given.
     Failed(io::Error),
     /// So little is left (bytes) that it is needed for making room.
-    Short(u64),
+    Short(Pressure, u64),
     /// Neither of the two any more.
     Recovered,
 }
@@ -113,8 +113,6 @@ impl Opened {
             segments: VecDeque::new(),
             definitions: BTreeMap::new(),
             next_record: 1,
-            spoilt: false,
-            unsynced: false,
         };
         Self { log }
     }
@@ -130,8 +128,13 @@ impl Opened {
     /// When the system has no thread for it.
     pub(crate) fn start(self, tell: impl Fn(News) + Send + 'static) -> io::Result<Storage> {
         let inbox = Arc::new(Inbox::default());
-        let writer =
-            Writer { inbox: inbox.clone(), log: self.log, tell, progress: Progress::default(), short: false };
+        let writer = Writer {
+            inbox: inbox.clone(),
+            log: self.log,
+            tell,
+            progress: Progress::default(),
+            pressure: Pressure::None,
+        };
         let thread = thread::Builder::new().name("broker-storage".to_owned()).spawn(|| writer.run())?;
         Ok(Storage { inbox, thread: Mutex::new(Some(thread)) })
     }
@@ -196,8 +199,8 @@ struct Writer<F> {
     log: Log,
     tell: F,
     progress: Progress,
-    /// Little is free on the disk.
-    short: bool,
+    /// How little is free on the disk, as was told last.
+    pressure: Pressure,
 }
 
 impl<F: Fn(News)> Writer<F> {
@@ -207,7 +210,7 @@ impl<F: Fn(News)> Writer<F> {
             let last = {
                 let mut waiting = self.inbox.lock();
                 waiting.writing = 0;
-                while waiting.effects.is_empty() && !waiting.closing && !self.short {
+                while waiting.effects.is_empty() && !waiting.closing && !self.pressure.is_any() {
                     waiting = self.inbox.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
                 }
                 if waiting.effects.is_empty() && !waiting.closing {
@@ -254,6 +257,7 @@ impl<F: Fn(News)> Writer<F> {
                 }
                 Err(error) => {
                     if tries == 0 {
+                        self.pressure = Pressure::Severe;
                         (self.tell)(News::Failed(error));
                     }
                     tries += 1;
@@ -268,11 +272,8 @@ impl<F: Fn(News)> Writer<F> {
                 }
             }
         }
-        if tries > 0 && !self.short {
-            (self.tell)(News::Recovered);
-        }
         self.progress.written = last;
-        if !self.log.unsynced || !self.log.folder.is_kept() {
+        if self.log.is_safe() {
             self.progress.synced = last;
         }
         true
@@ -289,11 +290,21 @@ impl<F: Fn(News)> Writer<F> {
 
     /// Looks at how much is free on the disk.
     fn look(&mut self) {
-        let Some(free) = self.log.folder.free() else { return };
-        let short = if self.short { free < RESERVE + RESERVE / 2 } else { free < RESERVE };
-        if short != self.short {
-            self.short = short;
-            (self.tell)(if short { News::Short(free) } else { News::Recovered });
+        let was = self.pressure;
+        let free = self.log.folder.free().unwrap_or(u64::MAX);
+        let is_below = |mark: u64, was: bool| free < if was { mark + mark / 2 } else { mark };
+        self.pressure = if is_below(RESERVE / 2, was == Pressure::Severe) {
+            Pressure::Severe
+        } else if is_below(RESERVE, was.is_any()) {
+            Pressure::High
+        } else {
+            Pressure::None
+        };
+        if self.pressure != was {
+            (self.tell)(match self.pressure {
+                Pressure::None => News::Recovered,
+                pressure => News::Short(pressure, free),
+            });
         }
     }
 

@@ -109,6 +109,33 @@ pub(super) fn read(bytes: &[u8]) -> Found<'_> {
     }
 }
 
+/// Whether a record or the end follows.
+pub(super) fn goes_on(bytes: &[u8]) -> bool {
+    bytes.is_empty() || matches!(read(bytes), Found::Record(..))
+}
+
+/// The length of the record at the front of `bytes` if only its length is damaged: that for which the checksum speaks, and
+/// behind which the log goes on.
+pub(super) fn true_length(bytes: &[u8]) -> Option<u32> {
+    let (_, rest) = bytes.split_first_chunk::<4>()?;
+    let (checksum, content) = rest.split_first_chunk::<4>()?;
+    let checksum = u32::from_be_bytes(*checksum);
+    Kind::parse(*content.first()?).ok()?;
+    let mut hasher = crc32fast::Hasher::new();
+    (1..=content.len().min(RECORD_MAX)).find_map(|length| {
+        hasher.update(&content[length - 1..length]);
+        let is_it = hasher.clone().finalize() == checksum && goes_on(&content[length..]);
+        is_it.then(|| u32::try_from(length).expect("limited just now"))
+    })
+}
+
+/// Whether something was committed in there, or looks so.
+pub(super) fn holds_commit(bytes: &[u8]) -> bool {
+    let mut commit = Vec::new();
+    append(&mut commit, Kind::Commit, |_| {});
+    bytes.windows(commit.len()).any(|window| window == commit)
+}
+
 /// Appends a message.
 pub(super) fn put(out: &mut Vec<u8>, put: &Put) {
     let message = &put.message;

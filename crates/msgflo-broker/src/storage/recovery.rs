@@ -2,12 +2,16 @@
 //!
 //! Segments are read in their order. What was written together counts only as a whole where the writing was cut
 //! short, which can only be at the end of the last segment. Damage anywhere else costs the records that it hit: each
-//! is reported with its file and place, and what is whole is kept.
+//! is reported with its file and place, and what is whole is kept. A damaged length, which would hide what follows, is
+//! found again by the checksum. Where that fails, what cannot be read is kept in a file beside the segment: records are not
+//! looked for in the middle of bytes, since a message may hold bytes that look like some.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
 use std::io::{self, Read};
 use std::mem;
 use std::num::NonZeroU64;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,6 +58,14 @@ enum Change {
     Clean,
 }
 
+/// How much of a segment counts.
+struct Counted {
+    /// Bytes that count, 0 if it is no segment.
+    length: u64,
+    /// Where bytes begin that cannot be read, and may have counted.
+    hidden: Option<usize>,
+}
+
 /// Opens the log in a folder.
 ///
 /// # Errors
@@ -77,17 +89,33 @@ pub(super) fn open(path: &Path) -> io::Result<(Log, Memoir)> {
         let is_last = index + 1 == numbers.len();
         bytes.clear();
         (&file).read_to_end(&mut bytes)?;
-        let length = reader.segment(&folder.path(number), number, &bytes, is_last)?;
+        let path = folder.path(number);
+        let Counted { length, hidden } = reader.segment(&path, number, &file, &mut bytes, is_last)?;
+        if let Some(place) = hidden {
+            let kept = folder.keep_aside(number, &bytes[place..])?;
+            tracing::error!(
+                file = %path.display(),
+                place,
+                kept = %kept.display(),
+                "the log is damaged, and what follows cannot be read; it is kept in a file beside, and the broker goes on \
+                 without it: check the disk, and remove that file when nothing in it is missed"
+            );
+        }
         if length == 0 {
             folder.remove(number)?;
             continue;
         }
-        if is_last && length < file.metadata()?.len() {
+        if is_last {
             // Another segment will follow, and then this would no longer be the end of the log.
-            file.set_len(length)?;
+            if length < file.metadata()?.len() {
+                file.set_len(length)?;
+            }
+            // Of what a killed broker wrote the system may have kept a part in memory.
             file.sync_all()?;
         }
-        segments.push_back(Segment { number, file: Arc::new(file), length, live: 0 });
+        // Each start begins a segment of its own, so that a damaged end is never written behind.
+        let file = Arc::new(file);
+        segments.push_back(Segment { number, file, length, synced: length, sealed: true, live: 0 });
     }
     reader.sift();
     let Reader { messages, index, definitions, next_record, clean, damage, .. } = reader;
@@ -100,10 +128,8 @@ pub(super) fn open(path: &Path) -> io::Result<(Log, Memoir)> {
         shelf.index = index;
         shelf.files = segments.iter().map(|segment| (segment.number, segment.file.clone())).collect();
     }
-    // Each start begins a segment of its own, so that a damaged end is never written behind.
-    let spoilt = !segments.is_empty();
     drop(bytes);
-    let mut log = Log { folder, shelf, segments, definitions, next_record, spoilt, unsynced: false };
+    let mut log = Log { folder, shelf, segments, definitions, next_record };
     let mut memoir =
         Memoir { crashed: !clean, next_record: NonZeroU64::new(next_record), ..Memoir::default() };
     for (key, value) in &log.definitions {
@@ -127,12 +153,23 @@ pub(super) fn open(path: &Path) -> io::Result<(Log, Memoir)> {
 }
 
 impl Reader {
-    /// Reads a segment; returns how many bytes of it count, 0 if it is none.
-    fn segment(&mut self, path: &Path, number: u32, bytes: &[u8], is_last: bool) -> io::Result<u64> {
+    /// Reads a segment, and mends in its file what can be mended.
+    fn segment(
+        &mut self,
+        path: &Path,
+        number: u32,
+        file: &File,
+        bytes: &mut [u8],
+        is_last: bool,
+    ) -> io::Result<Counted> {
         if !bytes.starts_with(&MAGIC) {
-            // Made, and nothing written, when the machine stopped.
-            if is_last && bytes.iter().all(|byte| *byte == 0) {
-                return Ok(0);
+            // Made, and nothing reached the disk.
+            if bytes.iter().all(|byte| *byte == 0) {
+                if !is_last {
+                    self.damage.records += 1;
+                    tracing::error!(file = %path.display(), "a part of the log is empty; what it held is lost");
+                }
+                return Ok(Counted { length: 0, hidden: None });
             }
             let text = format!("{} is no log of this version of the broker", path.display());
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
@@ -141,6 +178,18 @@ impl Reader {
         let mut counted = cursor;
         let mut damaged = Vec::new();
         while cursor < bytes.len() {
+            let rest = &bytes[cursor..];
+            let is_hidden = match record::read(rest) {
+                Found::Record(..) => false,
+                Found::Damaged(size) => !record::goes_on(&rest[size..]),
+                Found::Nothing => true,
+            };
+            if is_hidden && let Some(length) = record::true_length(rest) {
+                tracing::warn!(file = %path.display(), place = cursor, "a damaged length in the log was found again");
+                bytes[cursor..cursor + 4].copy_from_slice(&length.to_be_bytes());
+                file.write_all_at(&length.to_be_bytes(), cursor as u64)?;
+                file.sync_data()?;
+            }
             let size = match record::read(&bytes[cursor..]) {
                 Found::Record(kind, payload, size) => {
                     let place = u32::try_from(cursor).map_err(io::Error::other)?;
@@ -161,17 +210,23 @@ impl Reader {
         }
         // What stands behind the last commit was never promised to anybody.
         self.pending.clear();
+        let mut hidden = None;
         if is_last {
-            self.damage.cut += (bytes.len() - counted) as u64;
+            if record::holds_commit(&bytes[cursor..]) {
+                hidden = Some(counted);
+            } else {
+                self.damage.cut += (bytes.len() - counted) as u64;
+            }
             damaged.retain(|place| *place < counted);
         } else if cursor < bytes.len() {
-            damaged.push(cursor);
+            hidden = Some(cursor);
         }
         for place in damaged {
             self.damage.records += 1;
             tracing::error!(file = %path.display(), place, "a part of the log is damaged; what it held is lost");
         }
-        Ok(counted as u64)
+        self.damage.records += u64::from(hidden.is_some());
+        Ok(Counted { length: counted as u64, hidden })
     }
 
     /// Takes note of a record; returns whether everything up to here counts.

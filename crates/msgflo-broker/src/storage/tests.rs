@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::log::Log;
+use super::segment::Segment;
 use super::{News, Opened, recovery};
 use crate::broker::{Charge, Effect, Memoir, Memory, Message, Name, Pages, Put, QueueUid, RecordId};
 
@@ -62,10 +64,14 @@ fn body(log: &Log, number: u64) -> Option<Vec<u8>> {
 }
 
 fn segments(folder: &Path) -> Vec<PathBuf> {
+    files(folder, "segment")
+}
+
+fn files(folder: &Path, wanted: &str) -> Vec<PathBuf> {
     let mut paths: Vec<_> = fs::read_dir(folder)
         .expect("the folder is there")
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "segment"))
+        .filter(|path| path.extension().is_some_and(|extension| extension == wanted))
         .collect();
     paths.sort();
     paths
@@ -151,6 +157,65 @@ fn room_is_given_back_and_nothing_wanted_is_lost() {
     }
 }
 
+/// What a loss of power leaves at the worst: of each file what was made safe.
+fn lose_power(folder: &Path, log: Log) {
+    for Segment { number, synced, .. } in &log.segments {
+        let file = OpenOptions::new().write(true).open(log.folder.path(*number)).unwrap();
+        file.set_len(*synced).unwrap();
+    }
+    drop(log);
+    assert!(!segments(folder).is_empty());
+}
+
+#[test]
+fn definitions_outlive_the_segment_that_they_were_made_in() {
+    let folder = TempDir::new().unwrap();
+    let (mut log, _) = open(folder.path());
+    let define = Effect::Define { key: b"k".to_vec(), value: Some(b"v".to_vec()) };
+    log.commit(&[define], true).unwrap();
+    drop(log);
+    let (mut log, _) = open(folder.path());
+    log.commit(&[remove(7)], false).unwrap();
+    assert!(log.reclaim().unwrap());
+    assert_eq!(segments(folder.path()).len(), 1);
+    lose_power(folder.path(), log);
+    let (log, _) = open(folder.path());
+    assert_eq!(log.definitions.len(), 1);
+}
+
+#[test]
+fn a_segment_that_the_disk_has_failed_takes_no_acknowledgement_with_it() {
+    let folder = TempDir::new().unwrap();
+    let (mut log, _) = open(folder.path());
+    log.commit(&[put(1, b"a"), put(2, b"b")], true).unwrap();
+    log.commit(&[remove(1)], false).unwrap();
+    let mut reached = Vec::new();
+    for _ in 0..2 {
+        let last = log.segments.back_mut().unwrap();
+        last.sealed = true;
+        reached.push(last.synced);
+        log.commit(&[], false).unwrap();
+        assert!(!log.is_safe());
+    }
+    log.commit(&[], true).unwrap();
+    assert!(log.is_safe());
+    for (segment, synced) in log.segments.iter_mut().zip(reached) {
+        segment.synced = synced;
+    }
+    lose_power(folder.path(), log);
+    assert_eq!(numbers(&open(folder.path()).1), [2]);
+}
+
+#[test]
+fn a_scratch_log_does_not_lie_where_memory_may_be() {
+    let Opened { mut log } = Opened::scratch();
+    log.roll().unwrap();
+    let link = format!("/proc/self/fd/{}", log.segments[0].file.as_raw_fd());
+    let wanted = std::env::var_os("TMPDIR").unwrap_or("/var/tmp".into());
+    let place = fs::read_link(link).unwrap();
+    assert!(place.starts_with(wanted), "{}", place.display());
+}
+
 #[test]
 fn a_scratch_log_gives_room_back_too() {
     let Opened { mut log } = Opened::scratch();
@@ -208,6 +273,62 @@ proptest! {
                 prop_assert_eq!(body(&log, number), Some(number.to_be_bytes().to_vec()));
             }
             log.commit(&[], true).unwrap();
+            prop_assert!(files(folder.path(), "damaged").is_empty(), "nothing is missed");
+        }
+    }
+}
+
+/// A folder with three messages, and where the head of the second one lies.
+fn three_messages() -> (TempDir, PathBuf, usize) {
+    let folder = TempDir::new().unwrap();
+    let (mut log, _) = open(folder.path());
+    for number in 1..=3 {
+        log.commit(&[put(number, &[b'0' + number as u8; 100])], true).unwrap();
+    }
+    let place = log.shelf.lock().index.get(id(2)).unwrap();
+    drop(log);
+    let path = segments(folder.path()).remove(0);
+    (folder, path, place.offset as usize)
+}
+
+#[test]
+fn a_damaged_length_hides_nothing() {
+    for length in [0_u32, 1, 70, 150, 300, u32::MAX] {
+        for is_last in [true, false] {
+            let (folder, path, place) = three_messages();
+            if !is_last {
+                open(folder.path()).0.commit(&[put(4, b"4")], true).unwrap();
+            }
+            let file = OpenOptions::new().write(true).open(path).unwrap();
+            file.write_all_at(&length.to_be_bytes(), place as u64).unwrap();
+            for _ in 0..2 {
+                let (mut log, memoir) = open(folder.path());
+                assert_eq!(numbers(&memoir)[..3], [1, 2, 3], "length {length}");
+                assert_eq!(body(&log, 2), Some(vec![b'2'; 100]));
+                log.commit(&[], true).unwrap();
+            }
+            assert!(files(folder.path(), "damaged").is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_damage_hides_is_kept_aside() {
+    for is_last in [true, false] {
+        let (folder, path, place) = three_messages();
+        if !is_last {
+            open(folder.path()).0.commit(&[put(4, b"4")], true).unwrap();
+        }
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        file.write_all_at(&[0; 20], place as u64).unwrap();
+        let damaged = fs::read(&path).unwrap();
+        for _ in 0..2 {
+            let (mut log, memoir) = open(folder.path());
+            assert_eq!(numbers(&memoir), if is_last { vec![1] } else { vec![1, 4] });
+            log.commit(&[], true).unwrap();
+            let kept = fs::read(path.with_extension("damaged")).unwrap();
+            assert_eq!(kept, damaged[damaged.len() - kept.len()..]);
+            assert!(kept.windows(100).any(|window| window == [b'3'; 100]));
         }
     }
 }

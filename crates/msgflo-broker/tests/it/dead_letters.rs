@@ -171,6 +171,46 @@ async fn a_circle_without_a_consumer_ends() {
     assert_eq!(broker.queue("ping").unwrap().ready, 0);
 }
 
+/// Queues whose dead letters go to all of them would make as many messages as there are orders of the queues.
+#[tokio::test]
+async fn dead_letters_do_not_multiply_without_end() {
+    const QUEUES: u64 = 9;
+    let broker = broker().await;
+    let (_connection, channel) = channel(&broker).await;
+    confirm_select(&channel).await;
+    declare_exchange(&channel, "all", ExchangeKind::Fanout).await;
+    let limits = arguments(&[("x-message-ttl", 0.into()), ("x-dead-letter-exchange", text("all"))]);
+    for number in 0..QUEUES {
+        let name = format!("q{number}");
+        declare_with(&channel, &name, limits.clone()).await;
+        bind(&channel, &name, "all", "").await;
+    }
+    publish_to(&channel, "all", "", b"many", BasicProperties::default()).await;
+    let made: u64 = (0..QUEUES).map(|number| broker.queue(&format!("q{number}")).unwrap().published).sum();
+    // Each queue's message goes to all others, and on from there.
+    assert!(made > QUEUES * QUEUES, "{made} messages");
+    assert!(made < QUEUES * 2_000, "{made} messages");
+}
+
+/// A long way is fine, a way without end is not.
+#[tokio::test]
+async fn dead_letters_go_through_a_hundred_queues() {
+    let broker = broker().await;
+    let (_connection, channel) = channel(&broker).await;
+    confirm_select(&channel).await;
+    for number in 0..110 {
+        let limits = arguments(&[
+            ("x-message-ttl", 0.into()),
+            ("x-dead-letter-exchange", text("")),
+            ("x-dead-letter-routing-key", text(&format!("q{}", number + 1))),
+        ]);
+        declare_with(&channel, &format!("q{number}"), limits).await;
+    }
+    publish(&channel, "q0", b"far").await;
+    let published = |queue: &str| broker.queue(queue).unwrap().published;
+    assert_eq!((published("q100"), published("q101")), (1, 0));
+}
+
 #[tokio::test]
 async fn a_poison_message_is_given_up_after_its_deliveries() {
     let broker = broker().await;

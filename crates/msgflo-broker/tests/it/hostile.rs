@@ -58,6 +58,12 @@ async fn malformed_frames_end_the_connection_with_a_code() {
         ("table cut short", frame(1, 1, &queue_declare(&[1, b'k', b'S', 0, 0, 0, 9, b'x']), 0xce), 501),
         ("heartbeat on a channel", frame(8, 1, &[], 0xce), 505),
         ("heartbeat with a payload", frame(8, 0, &[1], 0xce), 501),
+        ("publish without a channel", frame(1, 9, &publish, 0xce), 504),
+        (
+            "content without a channel",
+            concat(&[frame(1, 9, &publish, 0xce), frame(2, 9, &header(1), 0xce)]),
+            504,
+        ),
         ("body out of nowhere", frame(3, 1, b"body", 0xce), 505),
         ("header out of nowhere", frame(2, 1, &header(1), 0xce), 505),
         (

@@ -229,6 +229,24 @@ async fn things_are_made_used_and_removed() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_holds_a_limited_number_of_bytes() {
+    let managed = Managed::start().await;
+    let (_connection, channel) = channel(&managed.broker).await;
+    confirm_select(&channel).await;
+    declare(&channel, "q").await;
+    let body = vec![b'x'; 10 << 20];
+    for _ in 0..5 {
+        publish(&channel, "q", &body).await;
+    }
+    for (truncate, count) in [(None, 4), (Some(10), 5)] {
+        let wish = json!({"count": 5, "truncate": truncate});
+        let (_, messages) = managed.ask(Method::POST, "queues/%2F/q/get", Some(wish)).await;
+        assert_eq!(messages.as_array().map(Vec::len), Some(count));
+    }
+    assert_eq!(managed.get("queues/%2F/q").await["messages"], 5);
+}
+
 #[tokio::test]
 async fn definitions_move_from_broker_to_broker() {
     let first = Managed::start().await;

@@ -60,25 +60,8 @@ async fn a_long_queue_lives_on_disk() {
 async fn publishers_wait_at_the_limit_and_are_told() {
     let broker = small_broker(1 << 20).await;
     let mut client = RawClient::open_understanding(&broker, "connection.blocked").await;
-    let declare = queue::Declare {
-        queue: "q".into(),
-        passive: false,
-        durable: false,
-        exclusive: false,
-        auto_delete: false,
-        nowait: true,
-        arguments: FieldTable::default(),
-    };
-    client.send(1, AMQPClass::Queue(queue::AMQPMethod::Declare(declare))).await;
-    let publish = || basic::Publish {
-        exchange: "".into(),
-        routing_key: "q".into(),
-        mandatory: false,
-        immediate: false,
-    };
-    for _ in 0..12_000 {
-        client.publish(1, publish(), b"tiny").await;
-    }
+    client.send(1, declare_q()).await;
+    flood(&mut client).await;
     let told = client.method().await;
     let AMQPClass::Connection(connection::AMQPMethod::Blocked(blocked)) = told else { panic!("{told:?}") };
     assert_eq!(blocked.reason.as_str(), "low on memory");
@@ -87,8 +70,104 @@ async fn publishers_wait_at_the_limit_and_are_told() {
     let purge = lapin::options::QueuePurgeOptions::default();
     other.queue_purge("q".into(), purge).await.unwrap();
     let told = client.method().await;
-    assert!(matches!(told, AMQPClass::Connection(connection::AMQPMethod::Unblocked(_))), "{told:?}");
+    assert!(is_unblocked(&told), "{told:?}");
     crate::support::publish(&other, "q", b"more").await;
+}
+
+fn declare_q() -> AMQPClass {
+    AMQPClass::Queue(queue::AMQPMethod::Declare(queue::Declare {
+        queue: "q".into(),
+        passive: false,
+        durable: false,
+        exclusive: false,
+        auto_delete: false,
+        nowait: true,
+        arguments: FieldTable::default(),
+    }))
+}
+
+async fn flood(client: &mut RawClient) {
+    for _ in 0..14_000 {
+        let publish = basic::Publish {
+            exchange: "".into(),
+            routing_key: "q".into(),
+            mandatory: false,
+            immediate: false,
+        };
+        client.publish(1, publish, b"tiny").await;
+    }
+}
+
+fn is_blocked(told: &AMQPClass) -> bool {
+    matches!(told, AMQPClass::Connection(connection::AMQPMethod::Blocked(_)))
+}
+
+fn is_unblocked(told: &AMQPClass) -> bool {
+    matches!(told, AMQPClass::Connection(connection::AMQPMethod::Unblocked(_)))
+}
+
+/// Who has published something may still acknowledge on the same connection, and so ends what keeps publishers waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_consumes_is_heard_while_publishers_wait() {
+    let broker = small_broker(1 << 20).await;
+    let (_connection, participant) = channel(&broker).await;
+    declare(&participant, "q").await;
+    declare(&participant, "results").await;
+    participant.basic_qos(100, lapin::options::BasicQosOptions::default()).await.unwrap();
+    publish(&participant, "results", b"here I am").await;
+    let mut consumer = consume(&participant, "q", "c").await;
+    let mut client = RawClient::open_understanding(&broker, "connection.blocked").await;
+    flood(&mut client).await;
+    assert!(is_blocked(&client.method().await));
+    let working = async {
+        loop {
+            let delivery = next(&mut consumer).await;
+            publish(&participant, "results", b"done").await;
+            delivery.ack(BasicAckOptions::default()).await.unwrap();
+            if delivery.delivery_tag % 100 == 0 {
+                participant.queue_purge("results".into(), Default::default()).await.unwrap();
+            }
+        }
+    };
+    let told = tokio::select! {
+        told = client.method() => told,
+        () = working => unreachable!("it works without end"),
+    };
+    assert!(is_unblocked(&told), "{told:?}");
+}
+
+/// Consuming is no licence to publish without end: above the second mark it waits as everybody, and is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_consumes_and_publishes_without_end_must_wait_too() {
+    const LIMIT: usize = 1 << 20;
+    let broker = small_broker(LIMIT).await;
+    let (_connection, other) = channel(&broker).await;
+    declare(&other, "empty").await;
+    let mut client = RawClient::open_understanding(&broker, "connection.blocked").await;
+    client.send(1, declare_q()).await;
+    let consume = basic::Consume {
+        queue: "empty".into(),
+        consumer_tag: "c".into(),
+        no_local: false,
+        no_ack: false,
+        exclusive: false,
+        nowait: true,
+        arguments: FieldTable::default(),
+    };
+    client.send(1, AMQPClass::Basic(basic::AMQPMethod::Consume(consume))).await;
+    flood(&mut client).await;
+    assert!(is_blocked(&client.method().await));
+    let used = broker.memory_used();
+    assert!((LIMIT..LIMIT * 3 / 2).contains(&used), "{used} bytes are in use");
+    other.queue_purge("q".into(), Default::default()).await.unwrap();
+    assert!(is_unblocked(&client.method().await));
+    // It consumes no longer, so the first mark counts again.
+    let cancel = basic::Cancel { consumer_tag: "c".into(), nowait: true };
+    client.send(1, AMQPClass::Basic(basic::AMQPMethod::Cancel(cancel))).await;
+    flood(&mut client).await;
+    assert!(is_blocked(&client.method().await));
+    let used = broker.memory_used();
+    assert!(used < LIMIT * 9 / 8, "{used} bytes are in use");
 }
 
 /// Half a message is no reason to keep memory for ever, and many halves do not get more than there is.
