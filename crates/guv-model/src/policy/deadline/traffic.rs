@@ -178,8 +178,9 @@ impl Traffic {
 
     fn follow(&mut self, arrivals: f64, seconds: f64, now: Timestamp) {
         self.ages.observe(arrivals, seconds, self.waits.slack);
-        // What was foreseen tells nothing of what else comes.
-        let arrivals = arrivals - self.periodic.observe(arrivals, seconds, self.slow, now);
+        let foreseen = self.periodic.observe(arrivals, seconds, self.slow, now);
+        // What workers are started for beforehand tells nothing of what else comes.
+        let arrivals = if self.waits.alone() > 0.0 { arrivals - foreseen } else { arrivals };
         self.disperse(arrivals, seconds);
         let of_all = seconds / (self.age + seconds);
         let rate = arrivals / seconds;
