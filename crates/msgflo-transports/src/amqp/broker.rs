@@ -8,7 +8,7 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use msgflo_core::{
     Announcements, Binding, Broker, Carrier, Confirmation, Confirmed, Deliveries, Delivery, Depth,
-    Destination, Error, JobReports, KnownBinding, Message, QueueName, Traffic, job,
+    Destination, Error, JobReports, KnownBinding, Message, QueueName, Reconnections, Traffic, job,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -82,6 +82,10 @@ impl Broker for AmqpBroker {
 
     fn is_connected(&self) -> bool {
         self.link.is_connected()
+    }
+
+    fn reconnections(&self) -> Reconnections {
+        self.link.reconnections().boxed()
     }
 
     async fn add_binding(&self, binding: &Binding) -> Result<(), Error> {
