@@ -37,6 +37,15 @@ pub trait Carrier: Send + Sync {
     /// [`Error::NotFound`] when the source does not exist.
     async fn pull(&self, source: &QueueName) -> Result<Deliveries, Error>;
 
+    /// Makes sure that what is sent to `source` still comes to its [`pull`](Self::pull): the broker may have forgotten it. Nothing
+    /// is to be done where it cannot.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the source does not exist.
+    async fn keep(&self, _source: &QueueName) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Has the broker send no more of `source`. The stream of [`pull`](Self::pull) ends after what was on its way.
     ///
     /// # Errors

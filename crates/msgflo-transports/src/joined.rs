@@ -145,6 +145,11 @@ impl Carrier for Joined {
         broker.pull(&source).await
     }
 
+    async fn keep(&self, source: &QueueName) -> Result<(), Error> {
+        let (broker, source) = self.members.broker(source);
+        broker.keep(&source).await
+    }
+
     async fn release(&self, source: &QueueName) -> Result<(), Error> {
         let (broker, source) = self.members.broker(source);
         broker.release(&source).await

@@ -65,6 +65,10 @@ impl Carrier for AmqpBroker {
         self.carrier.pull(source).await
     }
 
+    async fn keep(&self, source: &QueueName) -> Result<(), Error> {
+        self.carrier.keep(source).await
+    }
+
     async fn release(&self, source: &QueueName) -> Result<(), Error> {
         self.carrier.release(source).await
     }

@@ -66,6 +66,14 @@ impl Carrier for AmqpCarrier {
         Ok(deliveries.take_until(released.cancelled_owned()).boxed())
     }
 
+    async fn keep(&self, source: &QueueName) -> Result<(), Error> {
+        // Nobody waits for a broker that is away: what is pulled elsewhere is not held up.
+        if !self.link.is_connected() {
+            return Err(Error::Disconnected { doing: "looking after a source".to_owned() });
+        }
+        self.link.declare(self.declaration(source).0).await
+    }
+
     async fn release(&self, source: &QueueName) -> Result<(), Error> {
         const DOING: &str = "releasing a source";
         let (declaration, queue) = self.declaration(source);
