@@ -1,10 +1,12 @@
-//! A `msgflo broker` of a test's own, in memory, that it may kill and start again.
+//! A `msgflo broker` of a test's own, that it may kill and start again.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 use crate::own_rabbitmq::free_ports;
 
@@ -13,21 +15,36 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A running broker that forgets everything when it ends. Dropped, it is ended.
+/// A running broker. Dropped, it is ended.
 pub struct OwnBroker {
     msgflo: PathBuf,
     port: u16,
+    /// Where it keeps what is durable.
+    folder: Option<TempDir>,
     process: Child,
 }
 
 impl OwnBroker {
-    /// Starts one.
+    /// Starts one that forgets everything when it ends.
     ///
     /// # Panics
     /// When it does not start.
     pub fn start(msgflo: &Path) -> Self {
+        Self::start_in(msgflo, None)
+    }
+
+    /// Starts one that keeps what is durable.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_durable(msgflo: &Path) -> Self {
+        Self::start_in(msgflo, Some(tempfile::tempdir().expect("a temporary folder")))
+    }
+
+    fn start_in(msgflo: &Path, folder: Option<TempDir>) -> Self {
         let [port] = free_ports();
-        Self { msgflo: msgflo.to_owned(), port, process: start(msgflo, port) }
+        let process = start(msgflo, folder.as_ref(), port);
+        Self { msgflo: msgflo.to_owned(), port, folder, process }
     }
 
     /// Its URL.
@@ -45,12 +62,12 @@ impl OwnBroker {
         self.process.wait().expect("the process is ours");
     }
 
-    /// Starts it once more, after it was killed: empty, at the same address.
+    /// Starts it once more, after it was killed, at the same address.
     ///
     /// # Panics
     /// When it does not start.
     pub fn start_again(&mut self) {
-        self.process = start(&self.msgflo, self.port);
+        self.process = start(&self.msgflo, self.folder.as_ref(), self.port);
     }
 }
 
@@ -62,9 +79,10 @@ impl Drop for OwnBroker {
     }
 }
 
-fn start(msgflo: &Path, port: u16) -> Child {
+fn start(msgflo: &Path, folder: Option<&TempDir>, port: u16) -> Child {
+    let path = folder.map(|folder| folder.path().display().to_string()).unwrap_or_default();
     let process = Command::new(msgflo)
-        .args(["broker", &format!("embedded:?port={port}"), "--management", "off"])
+        .args(["broker", &format!("embedded:{path}?port={port}"), "--management", "off"])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .spawn()

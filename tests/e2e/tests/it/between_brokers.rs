@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use e2e::{OwnBroker, Programs};
-use msgflo_core::{Binding, Broker, BrokerOptions, Client, InportOptions, Message, Transport};
+use msgflo_core::{Binding, Broker, BrokerOptions, Client, Error, InportOptions, Message, Transport};
 use msgflo_transports::{Amqp, Joint, Member};
 use tokio::time::{Instant, sleep};
 
@@ -93,4 +93,43 @@ async fn what_is_carried_from_a_broker_that_has_forgotten_it_is_carried_again() 
     send(&*source, 1..2).await;
     wait_for(&*broker, 2).await;
     broker.close().await.expect("the brokers are left");
+}
+
+/// What waits for a broker that is away is not deleted with the last connection of its source: neither what a router holds
+/// nor what waits for it, though the router is started anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_broker_that_is_away_outlives_its_connection() {
+    /// More than a router takes at a time, and fewer.
+    const MESSAGES: [usize; 2] = [100, 1500];
+    let programs = Programs::build();
+    for messages in MESSAGES {
+        let folder = tempfile::tempdir().expect("a folder");
+        let near = OwnBroker::start_durable(programs.path("msgflo"));
+        let mut far = OwnBroker::start_durable(programs.path("msgflo"));
+        let source = play(&near, &far).await;
+        let broker = joined(&near, &far, folder.path()).await;
+        broker.add_binding(&edge()).await.expect("both ends are there");
+        far.kill();
+        while broker.is_connected() {
+            sleep(PAUSE).await;
+        }
+        send(&*source, 0..messages).await;
+        for _ in 0..2 {
+            let removed = broker.remove_binding(&edge()).await;
+            assert!(matches!(removed, Err(Error::Busy { .. })), "{removed:?}");
+        }
+        send(&*source, 0..1).await;
+        drop(broker);
+
+        far.start_again();
+        let broker = joined(&near, &far, folder.path()).await;
+        wait_for(&*broker, messages as u64).await;
+        while let Err(error) = broker.remove_binding(&edge()).await {
+            assert!(matches!(error, Error::Busy { .. }), "{error:?}");
+        }
+        let came = broker.depth(&"far:sink.IN".into()).await.expect("the queue is there").ready;
+        assert_eq!(came, messages as u64, "what was sent after the connection was removed did not come");
+        broker.close().await.expect("the brokers are left");
+        source.close().await.expect("the participant leaves");
+    }
 }
