@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use msgflo_coordinator::deadletters;
+use msgflo_coordinator::deadletters::{self, Limit};
 use msgflo_core::{Broker, Delivery, QueueName};
 use serde_json::json;
 
@@ -140,6 +140,7 @@ async fn drop_all(messages: &Messages) -> Outcome {
 
 async fn take(messages: &Messages) -> Result<(Arc<dyn Broker>, Vec<Delivery>), Stop> {
     let broker = broker::connect_existing(messages.broker.broker.as_deref()).await?;
-    let taken = deadletters::take(&*broker, &messages.queue.as_str().into(), messages.amount).await?;
-    Ok((broker, taken))
+    let limit = messages.amount.map(|messages| Limit { messages, bytes: usize::MAX });
+    let taken = deadletters::take(&*broker, &messages.queue.as_str().into(), limit).await?;
+    Ok((broker, taken.messages))
 }

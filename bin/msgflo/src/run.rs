@@ -67,20 +67,24 @@ pub(crate) async fn run(arguments: Run) -> Outcome {
     drop(pinging);
     eprintln!("stopping: participants finish what they have in hand; once more to stop at once");
     stop.cancel();
+    let ending = async {
+        coordinator.ended().await?;
+        served.cancel();
+        if let Err(error) = server.await {
+            tracing::warn!(%error, "the interface did not end well");
+        }
+        connected.broker.close().await?;
+        if let Some(embedded) = connected.embedded {
+            embedded.shutdown().await;
+        }
+        if let Some(embedded) = connected.embedded_mqtt {
+            embedded.shutdown().await;
+        }
+        Ok::<(), Stop>(())
+    };
     tokio::select! {
-        ended = coordinator.ended() => ended?,
+        ended = ending => ended?,
         _ = stop_asked() => return Ok(ExitCode::from(INTERRUPTED)),
-    }
-    served.cancel();
-    if let Err(error) = server.await {
-        tracing::warn!(%error, "the interface did not end well");
-    }
-    connected.broker.close().await?;
-    if let Some(embedded) = connected.embedded {
-        embedded.shutdown().await;
-    }
-    if let Some(embedded) = connected.embedded_mqtt {
-        embedded.shutdown().await;
     }
     Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }

@@ -188,7 +188,14 @@ struct Queue {
     waits: JobWaits,
     /// Within how long jobs are due; until somebody has said so, none is late.
     deadline: Option<Duration>,
+    /// Of those that have some.
     in_hand: HashMap<ParticipantId, (u32, Instant)>,
+}
+
+impl Queue {
+    fn forget_the_dead(&mut self, now: Instant) {
+        self.in_hand.retain(|_, (_, heard)| now.saturating_duration_since(*heard) < SILENCE);
+    }
 }
 
 impl Jobs {
@@ -203,7 +210,11 @@ impl Jobs {
                 queue.waits = queue.waits.plus(JobWaits { jobs: 1, sum: waiting, late: late.into() });
             }
         }
-        queue.in_hand.insert(report.id, (report.in_flight, now));
+        if report.in_flight == 0 {
+            queue.in_hand.remove(&report.id);
+        } else if queue.in_hand.insert(report.id, (report.in_flight, now)).is_none() {
+            queue.forget_the_dead(now);
+        }
     }
 
     /// How long the jobs of a queue took, as their workers say.
@@ -226,9 +237,7 @@ impl Jobs {
     /// What is known of a queue. `None`: nobody reports on it.
     fn of(&mut self, queue: &QueueName, now: Instant) -> Option<JobReports> {
         let queue = self.queues.get_mut(queue)?;
-        queue
-            .in_hand
-            .retain(|_, (jobs, heard)| *jobs == 0 || now.saturating_duration_since(*heard) < SILENCE);
+        queue.forget_the_dead(now);
         let in_hand: u64 = queue.in_hand.values().map(|(jobs, _)| u64::from(*jobs)).sum();
         Some(JobReports { started: queue.finished + in_hand, finished: queue.finished })
     }
@@ -339,5 +348,20 @@ mod tests {
         jobs.hear(report("a", 2, 1), now);
         let queue = QueueName::from("resize.IN");
         assert_eq!(jobs.of(&queue, now + SILENCE), Some(JobReports { started: 1, finished: 1 }));
+    }
+
+    #[test]
+    fn who_has_no_jobs_in_hand_takes_no_memory() {
+        let (mut jobs, now) = (Jobs::default(), Instant::now());
+        let queue = QueueName::from("resize.IN");
+        for worker in 0..1000 {
+            jobs.hear(report(&worker.to_string(), 1, 0), now);
+            jobs.hear(report(&worker.to_string(), 0, 1), now);
+        }
+        assert_eq!(jobs.of(&queue, now), Some(JobReports { started: 1000, finished: 1000 }));
+        assert_eq!(jobs.queues[&queue].in_hand.len(), 0);
+        jobs.hear(report("dead", 1, 0), now);
+        jobs.hear(report("new", 1, 0), now + SILENCE);
+        assert_eq!(jobs.queues[&queue].in_hand.len(), 1, "nor who died, though nobody asks");
     }
 }

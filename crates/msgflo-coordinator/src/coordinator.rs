@@ -95,6 +95,7 @@ impl Coordinator {
     pub async fn start(options: Options, token: CancellationToken) -> Result<Self, Error> {
         let (program, arguments) = &options.guard;
         let guard = Guard::start(program, arguments).map_err(Error::Guard)?;
+        let reconnections = options.broker.reconnections();
         let known = options.broker.list_bindings().await?;
         let announcements = options.broker.watch_discovery().await?;
         let (inbox, requests) = mpsc::channel(INBOX);
@@ -110,7 +111,7 @@ impl Coordinator {
         let network = Network::new(options.desired, remembered);
         let supervisor = Supervisor::new(supervision, guard, happened_in.clone());
         let shell = Shell::new(network, options.broker, supervisor, happened_in, events);
-        let task = tokio::spawn(shell.run(requests, happened, announcements, token));
+        let task = tokio::spawn(shell.run(requests, happened, announcements, reconnections, token));
         Ok(Self { handle, task })
     }
 

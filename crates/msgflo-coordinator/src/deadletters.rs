@@ -40,28 +40,85 @@ pub fn fingerprint(message: &Message) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// Takes the messages of a queue, at most `most`. Those that are dropped go back.
+/// How much is taken, and held, at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    /// How many messages.
+    pub messages: usize,
+    /// How many bytes they have. The first message is taken however large it is.
+    pub bytes: usize,
+}
+
+/// Messages that were taken. Those that are dropped go back.
+#[derive(Debug)]
+pub struct Taken {
+    /// The messages, in their order.
+    pub messages: Vec<Delivery>,
+    /// How many behind them were not looked at.
+    pub unseen: usize,
+}
+
+/// Takes the messages of a queue, as many as `limit` allows.
 ///
 /// # Errors
 /// When the queue is not there or the broker cannot be asked.
-pub async fn take(
-    broker: &dyn Broker,
-    queue: &QueueName,
-    most: Option<usize>,
-) -> Result<Vec<Delivery>, Error> {
+pub async fn take(broker: &dyn Broker, queue: &QueueName, limit: Option<Limit>) -> Result<Taken, Error> {
     let ready = usize::try_from(broker.depth(queue).await?.ready).unwrap_or(usize::MAX);
-    let wanted = most.map_or(ready, |most| most.min(ready));
-    let mut taken = Vec::new();
-    if wanted > 0 {
+    let wanted = limit.map_or(ready, |limit| limit.messages.min(ready));
+    let mut messages: Vec<Delivery> = Vec::new();
+    let mut window = Window::new(limit.map(|limit| limit.bytes));
+    while messages.len() < wanted {
+        let most = window.next().min(wanted - messages.len());
+        if most == 0 {
+            break;
+        }
         // All are held until the end, so there must be room for them; 0 is no limit.
-        let prefetch = u16::try_from(wanted).unwrap_or(0);
+        let prefetch = u16::try_from(most).unwrap_or(0);
         let mut deliveries = broker.consume(queue, prefetch).await?;
-        while taken.len() < wanted {
+        let before = messages.len();
+        while messages.len() < before + most {
             let Ok(Some(delivery)) = tokio::time::timeout(IDLE, deliveries.next()).await else { break };
-            taken.push(delivery);
+            window.count(delivery.message.payload.len());
+            messages.push(delivery);
+        }
+        if messages.len() < before + most {
+            break;
         }
     }
-    Ok(taken)
+    let unseen = ready.saturating_sub(messages.len());
+    Ok(Taken { messages, unseen })
+}
+
+/// How many messages are asked for at once, since a broker sends as many as it is asked for, of any size: few at first, then as
+/// many as there is room for, going by the largest so far.
+#[derive(Debug)]
+struct Window {
+    /// The bytes that there is room for. `None`: there is no limit.
+    room: Option<usize>,
+    most: usize,
+    largest: usize,
+}
+
+impl Window {
+    /// Each costs a subscription, and what is larger than expected comes so often at most.
+    const MOST: usize = 100;
+
+    fn new(room: Option<usize>) -> Self {
+        Self { room, most: 1, largest: 0 }
+    }
+
+    /// Zero: there is no room.
+    fn next(&mut self) -> usize {
+        let Some(room) = self.room else { return usize::MAX };
+        let most = self.most;
+        self.most = (2 * most).min(Self::MOST);
+        most.min(room.checked_div(self.largest).unwrap_or(Self::MOST))
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.largest = self.largest.max(bytes);
+        self.room = self.room.map(|room| room.saturating_sub(bytes));
+    }
 }
 
 /// What became of messages that were to be put back.
@@ -104,6 +161,27 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn as_many_are_asked_for_as_there_is_room_for() {
+        let mut window = Window::new(Some(1000));
+        let mut seen = Vec::new();
+        for bytes in [0, 10, 300] {
+            let most = window.next();
+            seen.push(most);
+            (0..most).for_each(|_| window.count(bytes));
+        }
+        // Of 1000 bytes there are 980 left, and then, with one of 300 too many, none.
+        assert_eq!(seen, [1, 2, 4]);
+        assert_eq!(window.next(), 0);
+        assert_eq!(Window::new(None).next(), usize::MAX);
+        let mut small = Window::new(Some(1000));
+        small.count(400);
+        assert_eq!([small.next(), small.next(), small.next()], [1, 1, 1], "two would be too many");
+        small.count(1);
+        small.count(400);
+        assert_eq!(small.next(), 0);
+    }
 
     #[test]
     fn a_message_is_known_again_and_another_is_not() {

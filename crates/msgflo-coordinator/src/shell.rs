@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use futures_util::{Stream, StreamExt};
 use msgflo_core::discovery::{self, Announcement};
-use msgflo_core::{Announcements, Binding, Broker, Participant, QueueName, Role};
+use msgflo_core::{Announcements, Binding, Broker, Participant, QueueName, Reconnections, Role};
 use rustix::process::Signal;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -82,9 +82,11 @@ impl Shell {
         mut requests: mpsc::Receiver<Request>,
         mut happened: mpsc::Receiver<Input>,
         announcements: Announcements,
+        reconnections: Reconnections,
         token: CancellationToken,
     ) -> Result<(), Error> {
         let mut announcements = announcements.ready_chunks(ANNOUNCEMENTS);
+        let mut reconnections = reconnections.fuse();
         self.take([Input::Tick]);
         let mut stopping = false;
         while !self.network.has_stopped() {
@@ -119,6 +121,7 @@ impl Shell {
                     let heard: Vec<Input> = heard.into_iter().filter_map(|heard| self.heard(heard)).collect();
                     self.take(heard);
                 }
+                Some(()) = reconnections.next() => self.take([Input::Reconnected]),
                 () = tick => self.take([Input::Tick]),
             }
         }
@@ -239,14 +242,10 @@ async fn ask(broker: &dyn Broker, action: Action, events: &broadcast::Sender<Eve
             let result = told(broker.add_binding(&binding).await);
             Some(Input::Bound(binding, result))
         }
-        Action::Check(binding) => {
-            let result = match broker.add_binding(&binding).await {
-                // Nothing is known of it while the broker is away.
-                Err(error) if error.is_transient() => Ok(()),
-                result => told(result),
-            };
-            Some(Input::Checked(binding, result))
-        }
+        Action::Check(binding) => Some(match broker.add_binding(&binding).await {
+            Err(error) if error.is_transient() => Input::Unchecked(binding),
+            result => Input::Checked(binding, told(result)),
+        }),
         Action::Unbind(binding) => {
             let result = told(broker.remove_binding(&binding).await);
             Some(Input::Unbound(binding, result))

@@ -54,6 +54,10 @@ pub trait Broker: Carrier {
     /// Whether there is a connection now. A broker that has gone silent is noticed after some seconds only.
     fn is_connected(&self) -> bool;
 
+    /// Tells, from now on, of every connection that is there again after it was lost: the broker may have forgotten what was in
+    /// it. Those that come before anybody looks may be told as one.
+    fn reconnections(&self) -> Reconnections;
+
     /// Makes the binding and remembers it as ours. One that exists is left as it is.
     ///
     /// # Errors
@@ -143,3 +147,6 @@ pub type Announcements = Pin<Box<dyn Stream<Item = Result<Announcement, discover
 
 /// What participants report of their jobs.
 pub type JobReports = Pin<Box<dyn Stream<Item = JobReport> + Send>>;
+
+/// Told when the connection is there again.
+pub type Reconnections = Pin<Box<dyn Stream<Item = ()> + Send>>;

@@ -37,10 +37,20 @@ pub trait Carrier: Send + Sync {
     /// [`Error::NotFound`] when the source does not exist.
     async fn pull(&self, source: &QueueName) -> Result<Deliveries, Error>;
 
+    /// Makes sure that what is sent to `source` still comes to its [`pull`](Self::pull): the broker may have forgotten it. Nothing
+    /// is to be done where it cannot.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when the source does not exist.
+    async fn keep(&self, _source: &QueueName) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Has the broker send no more of `source`. The stream of [`pull`](Self::pull) ends after what was on its way.
     ///
     /// # Errors
-    /// When the broker cannot be asked.
+    /// [`Error::Busy`] as long as messages wait to be carried: none is left behind. Nothing new comes then, and it is asked for again.
+    /// Any other when the broker cannot be asked.
     async fn release(&self, source: &QueueName) -> Result<(), Error>;
 
     /// Hands `message` over for `destination`. Resolves when it is on its way, after everything that was handed over before;

@@ -78,7 +78,7 @@ pub enum Error {
         name: QueueName,
     },
     /// Messages wait in a queue that is to go. It goes when they have.
-    #[error("messages wait in `{name}` to be tried again")]
+    #[error("messages still wait in `{name}`, which goes when they have")]
     Busy {
         /// Its name.
         name: QueueName,

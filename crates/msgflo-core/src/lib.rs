@@ -26,7 +26,9 @@ mod registry;
 
 pub use address::BrokerUrl;
 pub use binding::{Binding, Retry};
-pub use broker::{Announcements, Broker, Confirmation, Depth, JobReports, KnownBinding, Traffic};
+pub use broker::{
+    Announcements, Broker, Confirmation, Depth, JobReports, KnownBinding, Reconnections, Traffic,
+};
 pub use carrier::{Carrier, Confirmed, Destination};
 pub use client::{Assurance, Client, InportOptions, Sharing};
 pub use delivery::{Deliveries, Delivery, Settle};

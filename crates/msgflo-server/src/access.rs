@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::{HeaderMap, header};
+
 use crate::protocol::{Capabilities, Capability, Command, Fault, Request, Signal};
+use crate::socket::is_trusted_request;
 
 /// What secrets allow.
 #[derive(Clone, Debug)]
@@ -42,14 +45,11 @@ impl Permissions {
         self.open != Capabilities::default()
     }
 
-    /// Whether the state of the network may be read with this secret, or without any.
-    pub(crate) fn allow_status(&self, secret: Option<&str>) -> bool {
-        self.allow(secret, true, &[Capability::NetworkStatus, Capability::NetworkControl])
-    }
-
-    /// Whether one of these is allowed with this secret, or without any to one who is trusted: no page of a foreign site.
-    pub(crate) fn allow(&self, secret: Option<&str>, is_trusted: bool, any_of: &[Capability]) -> bool {
-        (is_trusted && self.open.allow(any_of)) || secret.is_some_and(|secret| self.of(secret).allow(any_of))
+    /// Whether one of these is allowed to whoever asks with these headers: by the secret that they say, or without any where it
+    /// is open, and they are of no page of a foreign site. `origins` are those of pages that count as our own.
+    pub(crate) fn admit(&self, headers: &HeaderMap, origins: &[String], any_of: &[Capability]) -> bool {
+        let is_open = self.open.allow(any_of) && is_trusted_request(headers, origins);
+        is_open || bearer(headers).is_some_and(|secret| self.of(secret).allow(any_of))
     }
 
     /// What a secret allows; a wrong one allows nothing.
@@ -63,6 +63,11 @@ impl Permissions {
         }
         found
     }
+}
+
+/// The secret that a request says.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
 fn is_same(a: &str, b: &str) -> bool {

@@ -36,6 +36,7 @@ mod trace;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
@@ -58,6 +59,9 @@ pub use editor::{Editor, Store};
 pub use standing::Standing;
 pub use tls::{Tls, TlsError};
 
+/// How long answers under way may take at the end.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// What is served.
 pub struct Options {
     /// The network's name.
@@ -76,7 +80,7 @@ pub struct Options {
     pub further: Router,
 }
 
-/// Serves until `token` is cancelled, the answers under way are given and the graph is saved.
+/// Serves until `token` is cancelled, the answers under way are given, for which there are some seconds, and the graph is saved.
 ///
 /// # Errors
 /// When the listener fails.
@@ -117,11 +121,24 @@ pub async fn serve(listener: TcpListener, options: Options, token: CancellationT
         .merge(further)
         .fallback(get(web_ui::file));
     let stopped = token.clone().cancelled_owned();
-    let served = match tls {
-        None => axum::serve(listener, router).with_graceful_shutdown(stopped).await,
-        Some(tls) => {
-            let listener = tls::TlsListener::new(listener, tls);
-            axum::serve(listener, router).with_graceful_shutdown(stopped).await
+    let serving = async {
+        match tls {
+            None => axum::serve(listener, router).with_graceful_shutdown(stopped).await,
+            Some(tls) => {
+                let listener = tls::TlsListener::new(listener, tls);
+                axum::serve(listener, router).with_graceful_shutdown(stopped).await
+            }
+        }
+    };
+    let late = async {
+        token.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let served = tokio::select! {
+        served = serving => served,
+        () = late => {
+            tracing::warn!("somebody has not finished asking, and is not waited for any longer");
+            Ok(())
         }
     };
     token.cancel();

@@ -3,9 +3,7 @@
 use axum::http::HeaderMap;
 
 use crate::access::Permissions;
-use crate::http::bearer;
 use crate::protocol::Capability;
-use crate::socket::is_trusted_request;
 
 /// What somebody may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +17,7 @@ pub enum Standing {
 impl Permissions {
     /// What whoever sends these headers may do; `origins` are those of pages that count as our own.
     pub fn standing(&self, headers: &HeaderMap, origins: &[String]) -> Option<Standing> {
-        let (secret, is_trusted) = (bearer(headers), is_trusted_request(headers, origins));
-        let allows = |capability| self.allow(secret, is_trusted, &[capability]);
+        let allows = |capability| self.admit(headers, origins, &[capability]);
         if allows(Capability::NetworkControl) {
             Some(Standing::Control)
         } else {

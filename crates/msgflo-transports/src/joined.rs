@@ -13,7 +13,7 @@ use futures_util::StreamExt;
 use futures_util::stream::select_all;
 use msgflo_core::{
     Announcements, Binding, Broker, Carrier, Confirmation, Confirmed, Deliveries, Depth, Destination, Error,
-    JobReports, KnownBinding, Message, Participant, QueueName, Traffic,
+    JobReports, KnownBinding, Message, Participant, QueueName, Reconnections, Traffic,
 };
 
 use crate::ledger::{Ledger, Owner};
@@ -145,6 +145,11 @@ impl Carrier for Joined {
         broker.pull(&source).await
     }
 
+    async fn keep(&self, source: &QueueName) -> Result<(), Error> {
+        let (broker, source) = self.members.broker(source);
+        broker.keep(&source).await
+    }
+
     async fn release(&self, source: &QueueName) -> Result<(), Error> {
         let (broker, source) = self.members.broker(source);
         broker.release(&source).await
@@ -169,6 +174,10 @@ impl Broker for Joined {
 
     fn is_connected(&self) -> bool {
         self.members.0.iter().all(|member| member.broker.is_connected())
+    }
+
+    fn reconnections(&self) -> Reconnections {
+        select_all(self.members.0.iter().map(|member| member.broker.reconnections())).boxed()
     }
 
     async fn add_binding(&self, binding: &Binding) -> Result<(), Error> {

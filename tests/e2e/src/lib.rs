@@ -5,6 +5,7 @@
 mod device;
 mod mosquitto;
 mod network;
+mod own_broker;
 mod own_rabbitmq;
 mod peers;
 mod programs;
@@ -13,6 +14,7 @@ mod rabbitmq;
 pub use device::Device;
 pub use mosquitto::Mosquitto;
 pub use network::Network;
+pub use own_broker::OwnBroker;
 pub use own_rabbitmq::OwnRabbitMq;
 pub use peers::Peers;
 pub use programs::Programs;

@@ -159,6 +159,11 @@ impl Network {
         pids.filter_map(|pid| Pid::from_raw(pid.as_i64()?.try_into().ok()?)).collect()
     }
 
+    /// Asks it to stop.
+    pub fn ask_to_stop(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// Asks it to stop, and waits until it has; how it ended.
     pub fn stop(mut self) -> ExitStatus {
         self.signal(Signal::TERM);

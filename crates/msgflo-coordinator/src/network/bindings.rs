@@ -224,6 +224,40 @@ impl Bindings {
         }
     }
 
+    /// What could not be made of `queue` is tried again now. Whether there is any.
+    pub(crate) fn retry(&mut self, queue: &QueueName) -> bool {
+        let mut is_any = false;
+        for binding in self.by_queue.get(queue).into_iter().flatten() {
+            let failed =
+                self.entries.get_mut(binding).filter(|entry| matches!(entry.stage, Stage::Failed { .. }));
+            if let Some(entry) = failed {
+                entry.stage = Stage::Wanted;
+                is_any = true;
+            }
+        }
+        is_any
+    }
+
+    /// All may have gone, and is asked for again now.
+    pub(crate) fn renew_all(&mut self, now: Instant) {
+        self.check = Some(now);
+        for entry in self.entries.values_mut() {
+            match &mut entry.stage {
+                // Perhaps answered by a broker that has forgotten it since.
+                Stage::Binding | Stage::Checking => entry.stage = Stage::BindingAgain,
+                Stage::Failed { retry, .. } => *retry = now,
+                Stage::Wanted | Stage::BindingAgain | Stage::Bound | Stage::Unbinding => {}
+            }
+        }
+    }
+
+    /// Whether a binding is there could not be told, and is asked again soon. Whether something is to be done at once.
+    pub(crate) fn unchecked(&mut self, binding: &Binding, now: Instant) -> bool {
+        let soon = now + RETRY;
+        self.check = Some(self.check.map_or(soon, |check| check.min(soon)));
+        self.bound(binding, Ok(()), now)
+    }
+
     /// Brings the bindings closer to the connections that are wanted.
     pub(crate) fn plan(&mut self, wanted: &[(Connection, Resolution)], now: Instant) -> Vec<Action> {
         for (connection, resolution) in wanted {

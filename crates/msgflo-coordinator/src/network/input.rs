@@ -33,8 +33,12 @@ pub enum Input {
     Bound(Binding, Result<(), String>),
     /// A binding that was there is there, or cannot be.
     Checked(Binding, Result<(), String>),
+    /// Whether a binding that was there still is could not be told: the broker does not answer.
+    Unchecked(Binding),
     /// The broker removed a binding, or said why not.
     Unbound(Binding, Result<(), String>),
+    /// The connection to the broker is there again. What was bound may have gone with what the broker has forgotten.
+    Reconnected,
     /// What an outport sends to `queue` is looked at, or no longer.
     Tapped {
         /// The outport.

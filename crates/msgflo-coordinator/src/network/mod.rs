@@ -121,6 +121,11 @@ impl Network {
             Input::Checked(binding, result) => {
                 self.bindings.bound(&binding, result, now);
             }
+            Input::Unchecked(binding) => {
+                self.is_stale |= self.bindings.unchecked(&binding, now);
+                return None;
+            }
+            Input::Reconnected => self.bindings.renew_all(now),
             Input::Desire(desired) => self.desire(*desired, now),
             Input::Scale { role, instances } => {
                 self.scale.insert(role, instances);
@@ -235,12 +240,17 @@ impl Network {
         let is_changed = self.described.get(&role).is_none_or(|before| {
             before.inports != participant.inports || before.outports != participant.outports
         });
-        if is_new {
-            // It may have made its queues and exchanges anew: what we bound to them may be gone with the old ones.
-            let ports = participant.inports.iter().chain(&participant.outports);
-            for queue in ports.filter_map(|port| port.queue.as_ref()) {
+        let ports = participant.inports.iter().chain(&participant.outports);
+        for queue in ports.filter_map(|port| port.queue.as_ref()) {
+            if is_new {
+                // It may have made its queues and exchanges anew: what we bound to them may be gone with the old ones.
                 self.bindings.renew(queue);
+            } else {
+                // What was missing may be there now: a participant tells when it has made its ports again.
+                self.is_stale |= self.bindings.retry(queue);
             }
+        }
+        if is_new {
             for (target, data) in self.desired.initials.iter().filter(|(target, _)| target.role == role) {
                 self.packets.add_initial(target, data, now);
             }

@@ -211,6 +211,33 @@ fn what_somebody_else_removes_is_bound_again() {
 }
 
 #[test]
+fn all_is_bound_again_when_the_broker_is_there_again() {
+    let (mut bench, edge) = with_a_bound_edge();
+    assert_eq!(bench.tell(Input::Reconnected), [Action::Check(edge.clone())]);
+    assert_eq!(bench.tell(Input::Reconnected), [], "the broker is being asked");
+    assert_eq!(bench.tell(Input::Checked(edge.clone(), Ok(()))), [Action::Bind(edge.clone())]);
+    // The broker has forgotten everything, and the participants have not made their ports again yet.
+    assert_eq!(bench.tell(Input::Bound(edge.clone(), Err("no exchange a.OUT".into()))), []);
+    assert_eq!(bench.heard("a-1", &[], &["OUT"]), [Action::Bind(edge.clone())], "a has");
+    assert_eq!(bench.tell(Input::Bound(edge.clone(), Err("no queue b.IN".into()))), []);
+    assert_eq!(bench.heard("b-1", &["IN"], &[]), [Action::Bind(edge.clone())]);
+    assert_eq!(bench.tell(Input::Bound(edge, Ok(()))), []);
+    assert_eq!(bench.edges(), [(EdgeState::Bound, None)]);
+    assert_eq!(bench.heard("b-1", &["IN"], &[]), [], "it only said again that it is there");
+}
+
+#[test]
+fn a_check_that_the_broker_does_not_answer_is_made_again_soon() {
+    let (mut bench, edge) = with_a_bound_edge();
+    bench.now = bench.network.wake().unwrap();
+    assert_eq!(bench.tell(Input::Tick), [Action::Check(edge.clone())]);
+    assert_eq!(bench.tell(Input::Unchecked(edge.clone())), []);
+    assert_eq!(bench.edges(), [(EdgeState::Bound, None)], "nothing is known of it");
+    bench.now += RETRY;
+    assert_eq!(bench.tell(Input::Tick), [Action::Check(edge)]);
+}
+
+#[test]
 fn an_edge_that_goes_while_it_is_looked_after_is_unbound() {
     let (mut bench, edge) = with_a_bound_edge();
     bench.now = bench.network.wake().unwrap();

@@ -9,7 +9,8 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use msgflo_coordinator::{PortRef, deadletters};
+use msgflo_coordinator::PortRef;
+use msgflo_coordinator::deadletters::{self, Limit, Taken};
 use msgflo_core::{Delivery, QueueName};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,9 +20,9 @@ use crate::payload;
 use crate::protocol::Capability;
 
 /// The most messages that are shown at once, and held meanwhile.
-const MOST_SHOWN: usize = 200;
-/// The most messages that one request moves or removes.
-const MOST_MOVED: usize = 10_000;
+const MOST_SHOWN: Limit = Limit { messages: 200, bytes: 16 << 20 };
+/// The most messages that one request looks at to move or remove them, and holds meanwhile.
+const MOST_MOVED: Limit = Limit { messages: 10_000, bytes: 64 << 20 };
 
 /// A queue where refused messages go.
 #[derive(Serialize)]
@@ -104,9 +105,10 @@ pub(crate) async fn peek(
     shown.admit(&headers, &[Capability::NetworkData])?;
     let queue = queue(&shown, &name).await?;
     let _alone = shown.taking.lock().await;
-    let most = limit.unwrap_or(MOST_SHOWN).min(MOST_SHOWN);
+    let messages = limit.unwrap_or(usize::MAX).min(MOST_SHOWN.messages);
+    let most = Limit { messages, ..MOST_SHOWN };
     let taken = deadletters::take(&*shown.broker, &queue, Some(most)).await?;
-    let messages = taken.iter().map(|Delivery { message, .. }| {
+    let messages = taken.messages.iter().map(|Delivery { message, .. }| {
         json!({
             "id": deadletters::fingerprint(message),
             "data": payload::shown(message),
@@ -118,7 +120,8 @@ pub(crate) async fn peek(
         })
     });
     // They go back to their places when this is over.
-    Ok(Json(json!({"queue": queue, "messages": messages.collect::<Vec<_>>()})))
+    let messages: Vec<_> = messages.collect();
+    Ok(Json(json!({"queue": queue, "messages": messages, "unseen": taken.unseen})))
 }
 
 /// Which of the messages.
@@ -143,9 +146,10 @@ pub(crate) async fn requeue(
 ) -> Result<Response, Refusal> {
     let to = chosen.to.as_deref().map(QueueName::from);
     let _alone = shown.taking.lock().await;
-    let taken = take(&shown, &name, &headers, chosen).await?;
-    let requeued = deadletters::requeue(&*shown.broker, taken, to.as_ref()).await?;
-    Ok(Json(json!({"moved": requeued.moved, "homeless": requeued.homeless})).into_response())
+    let Taken { messages, unseen } = take(&shown, &name, &headers, chosen).await?;
+    let requeued = deadletters::requeue(&*shown.broker, messages, to.as_ref()).await?;
+    let answer = json!({"moved": requeued.moved, "homeless": requeued.homeless, "unseen": unseen});
+    Ok(Json(answer).into_response())
 }
 
 /// `POST /api/deadletters/{queue}/drop`
@@ -156,18 +160,13 @@ pub(crate) async fn discard(
     Json(chosen): Json<Chosen>,
 ) -> Result<Response, Refusal> {
     let _alone = shown.taking.lock().await;
-    let taken = take(&shown, &name, &headers, chosen).await?;
-    let dropped = taken.len();
-    taken.into_iter().for_each(Delivery::ack);
-    Ok(Json(json!({"dropped": dropped})).into_response())
+    let Taken { messages, unseen } = take(&shown, &name, &headers, chosen).await?;
+    let dropped = messages.len();
+    messages.into_iter().for_each(Delivery::ack);
+    Ok(Json(json!({"dropped": dropped, "unseen": unseen})).into_response())
 }
 
-async fn take(
-    shown: &Shown,
-    name: &str,
-    headers: &HeaderMap,
-    chosen: Chosen,
-) -> Result<Vec<Delivery>, Refusal> {
+async fn take(shown: &Shown, name: &str, headers: &HeaderMap, chosen: Chosen) -> Result<Taken, Refusal> {
     shown.admit(headers, &[Capability::NetworkControl])?;
     let mut wanted: HashMap<String, usize> = HashMap::new();
     match (chosen.ids, chosen.all) {
@@ -182,10 +181,21 @@ async fn take(
     let mut taken = deadletters::take(&*shown.broker, &queue, Some(MOST_MOVED)).await?;
     if !chosen.all {
         // Equal messages have the same id: as many of them are meant as were named.
-        taken.retain(|delivery| {
+        let seen = taken.messages.len();
+        taken.messages.retain(|delivery| {
             let left = wanted.get_mut(&deadletters::fingerprint(&delivery.message));
             left.is_some_and(|left| std::mem::replace(left, left.saturating_sub(1)) > 0)
         });
+        if taken.messages.is_empty() && taken.unseen > 0 {
+            let message = format!(
+                "none of them is among the first {seen} messages of `{name}`, and {} behind these were not looked at: {} \
+                 messages or {} MB are looked at for a request. Move or remove some of the first, or use `msgflo dlq`",
+                taken.unseen,
+                MOST_MOVED.messages,
+                MOST_MOVED.bytes >> 20
+            );
+            return Err(Refusal::new(StatusCode::CONFLICT, message));
+        }
     }
     Ok(taken)
 }

@@ -18,9 +18,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use crate::access::bearer;
 use crate::metrics;
 use crate::protocol::Capability;
-use crate::socket::{Door, is_trusted_request};
+use crate::socket::Door;
 
 pub(crate) use refusal::Refusal;
 
@@ -41,14 +42,12 @@ impl Shown {
     /// # Errors
     /// What to say to one who may not.
     pub(crate) fn admit(&self, headers: &HeaderMap, any_of: &[Capability]) -> Result<(), Refusal> {
-        let secret = bearer(headers);
-        let is_trusted = is_trusted_request(headers, &self.door.origins);
-        if self.door.permissions.allow(secret, is_trusted, any_of) {
+        if self.door.permissions.admit(headers, &self.door.origins, any_of) {
             return Ok(());
         }
         let message =
             format!("say a secret that has the permission {}, as `Authorization: Bearer SECRET`", any_of[0]);
-        let status = if secret.is_some() { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
+        let status = if bearer(headers).is_some() { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
         Err(Refusal::new(status, message))
     }
 }
@@ -147,11 +146,7 @@ pub(crate) fn welcome(shown: &Shown) -> Response {
 }
 
 fn may_read(shown: &Shown, headers: &HeaderMap) -> bool {
-    shown.door.permissions.allow_status(bearer(headers))
-}
-
-pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+    shown.admit(headers, &[Capability::NetworkStatus, Capability::NetworkControl]).is_ok()
 }
 
 fn unauthorized() -> Response {

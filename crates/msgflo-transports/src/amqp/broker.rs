@@ -8,7 +8,7 @@ use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use msgflo_core::{
     Announcements, Binding, Broker, Carrier, Confirmation, Confirmed, Deliveries, Delivery, Depth,
-    Destination, Error, JobReports, KnownBinding, Message, QueueName, Traffic, job,
+    Destination, Error, JobReports, KnownBinding, Message, QueueName, Reconnections, Traffic, job,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -65,6 +65,10 @@ impl Carrier for AmqpBroker {
         self.carrier.pull(source).await
     }
 
+    async fn keep(&self, source: &QueueName) -> Result<(), Error> {
+        self.carrier.keep(source).await
+    }
+
     async fn release(&self, source: &QueueName) -> Result<(), Error> {
         self.carrier.release(source).await
     }
@@ -82,6 +86,10 @@ impl Broker for AmqpBroker {
 
     fn is_connected(&self) -> bool {
         self.link.is_connected()
+    }
+
+    fn reconnections(&self) -> Reconnections {
+        self.link.reconnections().boxed()
     }
 
     async fn add_binding(&self, binding: &Binding) -> Result<(), Error> {

@@ -3,10 +3,12 @@
 //! A [`Link`] keeps one [`Session`] alive: when it ends, a new one is made, with growing pauses, for as long as the link is
 //! open. What this client has declared is declared again before anybody gets the new session.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::{Stream, StreamExt, stream};
 use lapin::uri::AMQPUri;
 use msgflo_core::Error;
 use tokio::sync::watch;
@@ -92,16 +94,24 @@ impl Link {
 
     /// Resolves when a session has come that was not there at the call.
     pub(crate) async fn reconnected(&self) {
+        if pin!(self.reconnections()).next().await.is_none() {
+            std::future::pending().await
+        }
+    }
+
+    /// Tells of every session that was not there at the call.
+    pub(crate) fn reconnections(&self) -> impl Stream<Item = ()> + Send + use<> {
         let mut session = self.shared.session.clone();
         session.mark_unchanged();
-        loop {
-            if session.changed().await.is_err() {
-                return std::future::pending().await;
+        stream::unfold(session, |mut session| async move {
+            loop {
+                session.changed().await.ok()?;
+                let is_there = session.borrow_and_update().is_some();
+                if is_there {
+                    return Some(((), session));
+                }
             }
-            if session.borrow_and_update().is_some() {
-                return;
-            }
-        }
+        })
     }
 
     /// Makes `declaration` now and after every reconnection.

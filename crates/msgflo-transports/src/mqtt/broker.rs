@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use msgflo_core::{
     Announcements, Assurance, Binding, Broker, Carrier, Confirmation, Confirmed, Deliveries, Depth,
-    Destination, Error, JobReports, KnownBinding, Message, QueueName, Traffic, discovery, job,
+    Destination, Error, JobReports, KnownBinding, Message, QueueName, Reconnections, Traffic, discovery, job,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
@@ -204,6 +204,10 @@ impl Broker for MqttBroker {
 
     fn is_connected(&self) -> bool {
         self.carrier.link.is_connected()
+    }
+
+    fn reconnections(&self) -> Reconnections {
+        self.carrier.link.reconnections().boxed()
     }
 
     async fn add_binding(&self, binding: &Binding) -> Result<(), Error> {

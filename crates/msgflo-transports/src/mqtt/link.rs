@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::{Stream, StreamExt, stream};
 use msgflo_core::{Assurance, Error, Message, QueueName};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -237,13 +238,22 @@ impl Link {
 
     /// Resolves when a connection has come that was not there at the call.
     pub(crate) fn reconnected(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut connections = self.shared.connections.clone();
-        connections.mark_unchanged();
+        let mut connections = Box::pin(self.reconnections());
         async move {
-            if connections.changed().await.is_err() {
+            if connections.next().await.is_none() {
                 std::future::pending().await
             }
         }
+    }
+
+    /// Tells of every connection that was not there at the call.
+    pub(crate) fn reconnections(&self) -> impl Stream<Item = ()> + Send + use<> {
+        let mut connections = self.shared.connections.clone();
+        connections.mark_unchanged();
+        stream::unfold(connections, |mut connections| async move {
+            connections.changed().await.ok()?;
+            Some(((), connections))
+        })
     }
 
     /// Leaves in order: what was asked before is sent, and what was acknowledged is told.

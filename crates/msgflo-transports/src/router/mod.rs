@@ -199,24 +199,33 @@ impl Shared {
         if lines.suspended.contains(&claims::ends(binding)) {
             return Ok(());
         }
-        match lines.routes.add(binding) {
-            Change::None => Ok(()),
-            Change::Open(source, destinations) => match self.pull(&source, destinations).await {
-                Ok(line) => {
-                    lines.running.insert(source, line);
-                    Ok(())
-                }
-                Err(error) => {
-                    lines.routes.remove(binding);
-                    Err(error)
-                }
-            },
+        let is_new = !lines.routes.contain(binding);
+        let begun = match lines.routes.add(binding) {
+            Change::None => self.keep(lines, binding.source()).await,
+            Change::Open(source, destinations) => self.pull(&source, destinations).await.map(|line| {
+                lines.running.insert(source, line);
+            }),
             Change::Redirect(source, destinations) => {
-                redirect(lines, &source, destinations);
-                Ok(())
+                self.keep(lines, &source).await.map(|()| redirect(lines, &source, destinations))
             }
             Change::Close(_) => unreachable!("more is wanted than before"),
+        };
+        if is_new && begun.is_err() {
+            lines.routes.remove(binding);
         }
+        begun
+    }
+
+    /// Makes sure that a source which is pulled still is.
+    async fn keep(&self, lines: &mut Lines, source: &QueueName) -> Result<(), Error> {
+        let (carrier, name) = (self.ends)(source)?;
+        carrier.keep(&name).await?;
+        if let Some(line) = lines.running.get(source).filter(|line| line.task.is_finished()) {
+            let destinations = line.destinations.borrow().clone();
+            let line = self.pull(source, destinations).await?;
+            lines.running.insert(source.clone(), line);
+        }
+        Ok(())
     }
 
     async fn end(&self, lines: &mut Lines, binding: &Binding) -> Result<(), Error> {

@@ -31,6 +31,10 @@ pub(crate) struct Routes {
 }
 
 impl Routes {
+    pub(crate) fn contain(&self, binding: &Binding) -> bool {
+        self.by_source.get(binding.source()).is_some_and(|bindings| bindings.contains(binding))
+    }
+
     pub(crate) fn add(&mut self, binding: &Binding) -> Change {
         let source = binding.source();
         let Some(bindings) = self.by_source.get_mut(source) else {

@@ -1,17 +1,17 @@
-//! A network that is rewired while its RabbitMQ is stopped and started again.
+//! Networks whose broker is stopped and started again: a RabbitMQ, while they are rewired, and a broker that forgets everything.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use e2e::{Network, OwnRabbitMq, Programs};
+use e2e::{Network, OwnBroker, OwnRabbitMq, Programs};
 use futures_util::StreamExt;
-use msgflo_core::{Client, InportOptions, Participant, Port, Transport};
+use msgflo_core::{BrokerOptions, Client, InportOptions, Message, Participant, Port, Transport};
 use msgflo_transports::Amqp;
 use serde_json::json;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::editor::Editor;
 use crate::numbers::{self, END};
@@ -130,4 +130,50 @@ async fn a_restart_of_the_broker_loses_nothing() {
     sender.close().await.expect("the participants leave");
     assert!(network.stop().success());
     drop(rabbitmq);
+}
+
+/// A broker that has forgotten everything has all its bindings again soon: what is sent to a fanout exchange without any is
+/// confirmed, and lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_has_forgotten_everything_has_its_bindings_again_soon() {
+    /// Far less than what is bound is looked after without a reason.
+    const SOON: Duration = Duration::from_secs(20);
+    let programs = Programs::build();
+    let mut broker = OwnBroker::start(programs.path("msgflo"));
+    let graph = "first(core/Repeat) OUT -> IN second(core/Repeat)";
+    let repeat = format!("{} --role #ROLE", programs.path("msgflo-repeat").display());
+    let library = json!({ "components": { "core/Repeat": repeat } });
+    let network = Network::run(programs.path("msgflo"), graph, &library, &broker.url());
+    network.wait_until_bound();
+    broker.kill();
+    network.wait_for("word of the outage", || (network.status()["broker_connected"] == false).then_some(()));
+    broker.start_again();
+    let back = Instant::now();
+
+    let url = broker.url().parse().expect("it is a URL");
+    let observer = Amqp.broker(&url, BrokerOptions::default()).await.expect("the broker is there");
+    let mut number = 0;
+    let results = timeout(SOON, async {
+        // Until the participants have made their ports again.
+        let mut results = loop {
+            match observer.tap(&"second.OUT".into(), 1000).await {
+                Ok(results) => break results,
+                Err(_) => tokio::time::sleep(SPAN / 20).await,
+            }
+        };
+        loop {
+            number += 1;
+            let message = Message::json(&number).expect("it is JSON");
+            // The first participant may not have made its queue again yet.
+            let _ = observer.send_to_queue(&"first.IN".into(), message).await;
+            if let Ok(Some(result)) = timeout(SPAN / 20, results.next()).await {
+                return result;
+            }
+        }
+    })
+    .await;
+    assert!(results.is_ok(), "{number} messages were lost:\n{}", network.log());
+    eprintln!("messages arrive {:?} after the broker is back", back.elapsed());
+    observer.close().await.expect("the observer leaves");
+    assert!(network.stop().success());
 }

@@ -1,9 +1,11 @@
 //! What is left when something ends that should not: the coordinator, or a participant.
 
 use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::{Network, Programs, virtual_host};
 use futures_util::StreamExt;
@@ -31,6 +33,31 @@ async fn nothing_that_a_killed_coordinator_started_outlives_it() {
     network.wait_for("the end of the participants", || {
         processes.iter().all(|process| rustix::process::test_kill_process(*process).is_err()).then_some(())
     });
+}
+
+/// A request that is never finished holds nobody up: the network ends all the same, and at once when it is asked twice.
+#[test]
+fn a_request_that_is_never_finished_does_not_keep_a_network_from_its_end() {
+    let programs = Programs::build();
+    for times in [1, 2] {
+        let network = Network::run(programs.path("msgflo"), "", &json!({}), "embedded:?port=0");
+        let address = network.page().replace("http://", "");
+        let mut stalled = TcpStream::connect(&address).expect("the interface is there");
+        let head = "POST /api/packets HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+                    Content-Length: 1000\r\n\r\n{";
+        stalled.write_all(head.as_bytes()).expect("it is read");
+        // It is answered in turn: the one before has been begun.
+        network.status();
+        if times == 2 {
+            network.ask_to_stop();
+            network.wait_for("the end of the network", || network.log().contains("stopping").then_some(()));
+        }
+        let asked = Instant::now();
+        let ended = network.stop();
+        // 130: interrupted, so that what is under way is not waited for.
+        assert_eq!(ended.code(), Some(if times == 2 { 130 } else { 0 }));
+        assert!(times == 1 || asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    }
 }
 
 /// A participant that nobody supervises; ended with the test.

@@ -1,5 +1,6 @@
 //! Several programs at once: ours, and those of others.
 
+mod between_brokers;
 mod broker_restart;
 mod clients;
 mod components;

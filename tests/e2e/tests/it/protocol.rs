@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::Command;
 
-use e2e::{Network, Peers, Programs};
+use e2e::{Network, Peers, Programs, provide_tls};
 use serde_json::{Value, json};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/protocol");
@@ -135,4 +135,34 @@ fn msgflo_test_tells_what_passes_and_what_fails() {
         assert_eq!((findings.len() - failed, failed), (passing, failing), "{suite}");
     }
     assert!(network.stop().success());
+}
+
+/// A page of a foreign site, whose name leads to this machine, reads nothing without a secret; programs that name an address do.
+#[tokio::test(flavor = "multi_thread")]
+async fn under_a_foreign_name_nothing_is_told_without_a_secret() {
+    let programs = Programs::build();
+    let network = Network::run(programs.path("msgflo"), "", &json!({}), "embedded:?port=0");
+    let guarded =
+        Network::run_with(programs.path("msgflo"), "", &json!({}), "embedded:?port=0", &["--secret", "it"]);
+    provide_tls();
+    let asker = reqwest::Client::new();
+    let ask = async |network: &Network, path: &str, name: &str, value: &str| {
+        let request = asker.get(format!("{}{path}", network.page())).header(name, value);
+        request.send().await.expect("it answers").status().as_u16()
+    };
+    for path in ["/api/status", "/metrics", "/api/deadletters"] {
+        for (name, value, status) in [
+            ("host", "127.0.0.1:3569", 200),
+            ("host", "10.0.0.7", 200),
+            ("host", "localhost", 200),
+            ("host", "rebound.example:3569", 401),
+            ("origin", "https://evil.example", 401),
+        ] {
+            assert_eq!(ask(&network, path, name, value).await, status, "{path} {value}");
+        }
+        assert_eq!(ask(&guarded, path, "authorization", "Bearer it").await, 200, "{path}");
+        assert_eq!(ask(&guarded, path, "host", "localhost").await, 401, "{path}");
+    }
+    assert_eq!(ask(&network, "/healthz", "host", "net.internal").await, 200);
+    assert!(network.stop().success() && guarded.stop().success());
 }

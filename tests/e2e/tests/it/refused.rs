@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use e2e::{Network, Programs, virtual_host};
+use e2e::{Network, Programs, provide_tls, virtual_host};
 use futures_util::StreamExt;
 use msgflo_core::{BrokerOptions, Client, InportOptions, Message, Participant, Port, Transport};
 use msgflo_transports::Amqp;
@@ -170,4 +170,51 @@ async fn jobs_that_fail_are_tried_again_on_rabbitmq() {
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_that_fail_are_tried_again_on_the_embedded_broker() {
     jobs_that_fail_are_tried_again(&Programs::build(), "embedded:?port=0").await;
+}
+
+/// Refused messages that are large are not all taken into memory, and those that were not looked at are counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_large_refused_messages_as_many_are_looked_at_as_there_is_room_for() {
+    const MEGABYTE: usize = 1 << 20;
+    const PARKED: usize = 70;
+    let programs = Programs::build();
+    let ignored = ["--ignore", "source,worker,failed"];
+    let network = Network::run_with(programs.path("msgflo"), GRAPH, &json!({}), "embedded:?port=0", &ignored);
+    let url = network.broker().parse().expect("it is a URL");
+    let client = Amqp.client(&url).await.expect("the broker is there");
+    play(&*client).await;
+    network.wait_until_bound();
+    for number in 0..PARKED {
+        let mut payload = vec![b'x'; MEGABYTE];
+        payload[0] = u8::try_from(number).expect("a small number");
+        client.send_to_queue(&"failed.IN".into(), Message::new(payload)).await.expect("it is confirmed");
+    }
+    let queue = format!("{}/api/deadletters/failed.IN", network.page());
+    provide_tls();
+    let asker = reqwest::Client::new();
+    let peek = async |query: &str| -> Value {
+        let answer = asker.get(format!("{queue}{query}")).send().await.expect("it answers");
+        answer.json().await.expect("it is JSON")
+    };
+    let shown = peek("").await;
+    let seen = shown["messages"].as_array().expect("messages").len();
+    assert!((10..=16).contains(&seen), "{seen} of a megabyte are shown");
+    assert_eq!(shown["unseen"], PARKED - seen);
+    assert_eq!(peek("?limit=1").await["unseen"], PARKED - 1);
+
+    let ask = async |command: &str, body: Value| -> (u16, Value) {
+        let answer = asker.post(format!("{queue}/{command}")).json(&body).send().await.expect("it answers");
+        (answer.status().as_u16(), answer.json().await.expect("it is JSON"))
+    };
+    let (status, refused) = ask("drop", json!({"ids": ["0123456789abcdef"]})).await;
+    let message = refused["message"].as_str().expect("a message");
+    assert!(status == 409 && message.contains("were not looked at"), "{status} {message}");
+    let chosen = shown["messages"][1]["id"].clone();
+    assert_eq!(ask("drop", json!({"ids": [chosen]})).await.1["dropped"], 1);
+    let (_, dropped) = ask("drop", json!({"all": true})).await;
+    let (gone, left) = (dropped["dropped"].as_u64(), dropped["unseen"].as_u64());
+    assert!(gone.is_some_and(|gone| (60..=64).contains(&gone)), "{dropped}");
+    assert_eq!(gone.zip(left).map(|(gone, left)| gone + left), Some(PARKED as u64 - 1));
+    client.close().await.expect("the participants leave");
+    assert!(network.stop().success());
 }
