@@ -3,6 +3,8 @@
 //! `RABBITMQ_URL` and `RABBITMQ_MANAGEMENT_URL` tell where it is; `make test` starts one and sets both.
 
 use std::collections::HashMap;
+#[cfg(feature = "amqp")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use guv::sources::RabbitMq;
@@ -268,5 +270,43 @@ async fn the_first_message_wakes_the_role() {
         ended = server.source.watch(&config.roles, &wake) => panic!("{ended:?}"),
     };
     assert_eq!(woken, [queue.as_str().into()].into());
+    server.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+}
+
+#[cfg(feature = "amqp")]
+#[tokio::test]
+async fn a_burst_on_an_idle_queue_has_its_workers_before_the_statistics_tell_of_it() {
+    let server = RealServer::connect().await;
+    let queue = shared(&server, "burst").await;
+    let config = server.config([queue.clone()]);
+    // The API has told of the queue: from here on it says that nothing waits until its statistics are collected again.
+    server.wait_for(&config, |_, seen| (seen.ready, seen.unacknowledged) == (Some(0), Some(0)), "").await;
+    let platform = doubles::Platform::running(&[(queue.as_str(), 0)]);
+    let source = RabbitMq::new(Some(variable("RABBITMQ_MANAGEMENT_URL").parse().unwrap())).unwrap();
+    let registry = guv::Registry::new()
+        .with_source("rabbitmq", Arc::new(source))
+        .with_actuator("platform", Arc::new(platform.clone()));
+    let text =
+        format!("'*': {{broker: '{}', pollinterval: 600, min: 0, max: 8}}\n'{queue}': {{}}", server.broker);
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let options = guv::governor::Options::default();
+    let config = doubles::config(&text);
+    let handle = guv::governor::Governor::start(config, registry, options, cancel.clone()).unwrap();
+    // The poll at the start, and the round after the first glance, which may have changed something.
+    let mut decisions = handle.decisions();
+    for _ in 0..2 {
+        tokio::time::timeout(PATIENCE, decisions.recv()).await.expect("a decision").unwrap();
+    }
+
+    let before = std::time::Instant::now();
+    for _ in 0..60 {
+        publish(&server, &queue).await;
+    }
+    while platform.workers(&queue) == 0 {
+        assert!(before.elapsed() < Duration::from_secs(60), "nobody has come");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+    cancel.cancel();
     server.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
 }
