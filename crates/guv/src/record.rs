@@ -45,7 +45,7 @@ pub enum Outcome {
         /// Why, causes included.
         error: String,
     },
-    /// The workers could not be counted or changed.
+    /// The workers could not be counted or changed, or do not stay up.
     Failed {
         /// Why, causes included.
         error: String,

@@ -56,6 +56,10 @@ pub(super) struct Member {
     pub(super) seen: bool,
     /// The queue is not there, and never was.
     pub(super) absent: bool,
+    /// The source could not be read the last time.
+    pub(super) source_away: bool,
+    /// What is wrong with its workers, though they can be counted and changed.
+    pub(super) failing: Option<String>,
     /// When to look again though nothing happens.
     pub(super) look_again: Option<Instant>,
     /// The last decision, for budgets, and the number of workers that it wanted before they cut it.
@@ -130,7 +134,8 @@ impl Fleet {
                 Some(mut member) => {
                     member.state.reconfigure(window, config.limits);
                     let place = place(registry, assignment, &config);
-                    Member { config: Arc::new(config), assignment, place, limit: None, ..member }
+                    let config = Arc::new(config);
+                    Member { config, assignment, place, limit: None, failing: None, ..member }
                 }
                 None => {
                     let place = place(registry, assignment, &config);
@@ -292,6 +297,8 @@ impl Member {
             paused: None,
             seen: false,
             absent: false,
+            source_away: false,
+            failing: None,
             look_again: None,
             decision: None,
         }

@@ -21,7 +21,7 @@ pub enum Alert {
     Unsustainable,
     /// Nothing is known about the queue.
     SourceBlind,
-    /// The workers could not be counted or changed.
+    /// The workers could not be counted or changed, or do not stay up.
     ActuatorFailing,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Alert {
             Self::MaximumReached => "more workers are needed than there may be",
             Self::Unsustainable => "more is published than the most workers can do",
             Self::SourceBlind => "nothing is known about the queue",
-            Self::ActuatorFailing => "the workers cannot be counted or changed",
+            Self::ActuatorFailing => "the workers cannot be counted or changed, or do not stay up",
         })
     }
 }

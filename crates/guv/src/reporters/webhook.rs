@@ -12,7 +12,8 @@ use super::outbox::Outbox;
 use super::{Alert, alerts};
 use crate::{Record, RecordError, Recorder};
 
-/// Sends `{event, state, message, role, app, timestamp, decision}`; `event` is the alert, `state` `begins` or `ends`.
+/// Sends `{event, state, message, role, app, timestamp, decision, error}`; `event` is the alert, `state` `begins` or `ends`, and
+/// `error` tells more where something fails, else it is null.
 pub struct Webhook {
     outbox: Outbox,
     url: Url,
@@ -47,6 +48,7 @@ impl Webhook {
             "app": record.app,
             "timestamp": record.at,
             "decision": record.decision.to_string(),
+            "error": record.outcome.error(),
         });
         self.outbox.put_surely(self.outbox.client().post(self.url.clone()).json(&body));
     }
