@@ -152,6 +152,20 @@ async fn a_token_opens_its_own_application_alone() {
 }
 
 #[tokio::test]
+async fn a_governor_that_has_crashed_is_told_of() {
+    let scene = Scene::set().await;
+    let token = scene.add("shop").await;
+    scene.until(&token, "/v1/apps/shop/roles", |roles| roles["cycle"] == 1).await;
+    assert_eq!(scene.get("", "/healthz").await, (StatusCode::OK, json!("ok\n")));
+    scene.queues.set("work", Queue::Faulty);
+    scene.post(&token, "/v1/roles/work/notify", json!({})).await;
+    scene.until("", "/healthz", |health| health != "ok\n").await;
+    let (status, health) = scene.get("", "/healthz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(health, "governors that have ended by an internal fault: 1; the log tells more\n");
+}
+
+#[tokio::test]
 async fn after_a_restart_everything_is_governed_again_and_nothing_secret_lies_open() {
     let scene = Scene::set().await;
     let token = scene.add("shop").await;
