@@ -82,7 +82,8 @@ pub trait Recorder: Send + Sync {
         let _ = config;
     }
 
-    /// Keeps the records of one round, one for each role of it. It is awaited before the next round of these roles
+    /// Keeps the records of one round, one for each role of it; between two polls without those that only repeat, within a
+    /// second, that nothing changes. It is awaited before the next round of these roles
     /// begins, no longer than the governor's patience; a failure is logged and stops nothing.
     async fn record(&self, records: &[std::sync::Arc<Record>]) -> Result<(), RecordError>;
 }

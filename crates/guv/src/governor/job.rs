@@ -146,16 +146,17 @@ pub(super) fn apply(
     })
 }
 
-/// Has records kept.
+/// Has those records kept that are to be.
 pub(super) fn record(
     job: Job,
     records: Vec<Arc<Record>>,
+    kept: Vec<Arc<Record>>,
     recorders: Vec<Arc<dyn Recorder>>,
     patience: Duration,
 ) -> BoxFuture<'static, Step> {
     Box::pin(async move {
         for recorder in recorders {
-            match timeout(patience, recorder.record(&records)).await {
+            match timeout(patience, recorder.record(&kept)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     tracing::error!(error = with_causes(&error), "decisions could not be recorded")

@@ -145,7 +145,7 @@ impl Handle {
         self.clock.now()
     }
 
-    /// Every record from now on, one per role and cycle. A subscriber that lags too far behind loses the oldest
+    /// Every record from now on, one per role and round, those that no recorder gets included. A subscriber that lags too far behind loses the oldest
     /// ones and is told how many.
     pub fn decisions(&self) -> broadcast::Receiver<Arc<Record>> {
         self.records.subscribe()

@@ -235,7 +235,7 @@ impl Service {
             None => Count::Nobody,
             Some(group) => match self.fleet.paused(group, now) {
                 Some(left) => Count::Paused(left),
-                None if !self.fleet.worth_counting(group, &job.members, now) => Count::Spared,
+                None if !self.fleet.worth_counting(group, &job, now) => Count::Spared,
                 None => Count::Ask(self.registry.actuator(group.actuator).clone(), group.app.clone()),
             },
         };
@@ -346,8 +346,9 @@ impl Service {
         for index in &job.members {
             let member = &mut self.fleet.members[*index];
             member.failing = failing.remove(&member.config.role);
-            let answer = answers.remove(&member.config.role);
-            let count = match answer.unwrap_or(Err(ActuatorError::NoAnswer)) {
+            let answer = answers.remove(&member.config.role).unwrap_or(Err(ActuatorError::NoAnswer));
+            member.counted = answer.is_ok().then_some(now);
+            let count = match answer {
                 Ok(Some(workers)) => Ok(Counted::Known(workers)),
                 Ok(None) => Ok(Counted::Remembered),
                 Err(error) => {
@@ -415,12 +416,17 @@ impl Service {
     }
 
     fn record(&mut self, job: Job, records: Vec<Record>) {
+        let records: Vec<_> = records.into_iter().map(Arc::new).collect();
+        let mut kept = Vec::with_capacity(records.len());
         for record in &records {
-            let absent = self.fleet.index(&record.role).is_some_and(|index| self.fleet.members[index].absent);
-            self.journal.log(record, absent);
+            let member = self.fleet.index(&record.role).map(|index| &mut self.fleet.members[index]);
+            self.journal.log(record, member.as_ref().is_some_and(|member| member.absent));
+            if member.is_none_or(|member| member.is_to_keep(record, job.occasion)) {
+                kept.push(record.clone());
+            }
         }
-        let records = records.into_iter().map(Arc::new).collect();
-        self.acts.push(record(job, records, self.options.recorders.clone(), self.options.patience));
+        let recorders = if kept.is_empty() { Vec::new() } else { self.options.recorders.clone() };
+        self.acts.push(record(job, records, kept, recorders, self.options.patience));
     }
 
     /// Ends a round: tells of it, and begins what has waited for it.
