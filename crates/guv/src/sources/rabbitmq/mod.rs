@@ -252,7 +252,7 @@ impl Queues for AmqpAlone {
         if role.source.is_none() {
             return Err("the role does not ask for it; say `source: amqp`".to_owned());
         }
-        address(role, "amqp").cloned()
+        address(role, "amqp").map(|url| endpoint::with_vhost(url, None))
     }
 
     async fn look(&self, url: &Url, queues: &[QueueName]) -> Result<Looks, Failure> {

@@ -238,6 +238,9 @@ async fn without_the_management_api_the_queue_tells_what_is_ready_and_the_rest_i
     };
     let alone = format!("{{kind: rabbitmq, management: 'http://127.0.0.1:{port}'}}");
     let amqp = guv::sources::amqp();
+    // The usual virtual host, as without the slash.
+    let slash = role(&format!("r: {{broker: '{}/', queue: '{queue}', source: amqp}}", server.broker));
+    eventually(&amqp, &slash, |seen| seen.ready == Some(1)).await;
     let sources: [(&str, &dyn Source); 2] = [(&alone, &server.source), ("amqp", &amqp)];
     for (kind, source) in sources {
         let told = |seen: &Sample| (seen.ready, seen.unacknowledged, seen.consumers);
