@@ -98,14 +98,32 @@ pub struct RecordError {
     pub source: Option<BoxError>,
 }
 
-/// An error with its causes, on one line.
+/// An error with its causes, on one line; a cause that its error has told already is not told again.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let told = error.to_string();
+        if !text.contains(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_is_told_already_is_not_told_again() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Link(&'static str, #[source] Option<Box<Link>>);
+        let error = Link("refused (os error 111)", None);
+        let error = Link("io: refused (os error 111)", Some(Box::new(error)));
+        assert_eq!(with_causes(&Link("no", Some(Box::new(error)))), "no: io: refused (os error 111)");
+    }
 }

@@ -41,7 +41,7 @@ pub(super) async fn watch<Q: Queues>(
         if started.elapsed() > STEADY {
             pause = PAUSES.0;
         }
-        tracing::debug!(?failure, "watching queues was interrupted; they are polled meanwhile");
+        tracing::debug!(%failure, "watching queues was interrupted; they are polled meanwhile");
         sleep(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }

@@ -103,7 +103,7 @@ impl Told {
     fn note(&self, broker: &Url, failure: &Failure) {
         let before = self.lock().insert(broker.clone(), failure.clone());
         if before.as_ref() != Some(failure) {
-            tracing::info!(?failure, "queues are declared passively: what is in flight is unknown");
+            tracing::info!(%failure, "queues are declared passively: what is in flight is unknown");
         }
     }
 
@@ -235,7 +235,12 @@ impl Broker {
                 Ok(seen)
             }
             // What the API said is the better hint at what is wrong; both are told.
-            (Err(failure), looks) => looks.map_err(|first| first.and(failure)),
+            (Err(failure), looks) => looks.map_err(|first| match first.and(failure) {
+                Failure::Unreachable(what) => {
+                    Failure::Unreachable(format!("{what}; check that it runs, and the broker's URL"))
+                }
+                failure => failure,
+            }),
         }
     }
 }

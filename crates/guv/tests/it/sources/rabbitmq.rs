@@ -136,7 +136,11 @@ async fn refused_credentials_name_the_user_and_not_the_password() {
     let any = role(&format!("any: {{broker: '{management}'}}"));
     let error = sample(&RabbitMq::new(None).unwrap(), &any).await.unwrap_err();
     assert!(matches!(error, SourceError::Refused { .. }), "{error:?}");
-    assert!(error.to_string().contains("`nobody`") && !error.to_string().contains("hunter2"), "{error}");
+    assert!(
+        error.to_string().contains("refuses user `nobody`; check the user")
+            && !error.to_string().contains("hunter2"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -196,6 +200,15 @@ async fn a_virtual_host_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_virtual_host_that_is_not_there_is_no_missing_queue() {
+    let server = RealServer::connect().await;
+    let broker = format!("{}/there-is-none", server.broker);
+    let error = sample(&server.source, &role(&format!("r: {{broker: '{broker}'}}"))).await.unwrap_err();
+    assert!(matches!(error, SourceError::Refused { .. }), "{error:?}");
+    assert!(error.to_string().contains("knows no such virtual host; check the broker's URL"), "{error}");
+}
+
+#[tokio::test]
 async fn a_server_that_is_away_is_unreachable() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // A port that was free a moment ago.
@@ -208,6 +221,7 @@ async fn a_server_that_is_away_is_unreachable() {
     assert!(!told.contains("hunter2"), "{told}");
     if cfg!(feature = "amqp") {
         assert!(told.contains("; and by AMQP, RabbitMQ at 127.0.0.1"), "{told}");
+        assert!(told.ends_with("; check that it runs, and the broker's URL"), "{told}");
     }
 }
 
