@@ -61,6 +61,16 @@ impl RabbitMq {
     }
 }
 
+impl RabbitMq {
+    /// Whether the broker of a role that names no source, or one of RabbitMQ, can be one; of another source it says nothing.
+    pub(crate) fn reads(role: &RoleConfig) -> Result<(), String> {
+        match role.source.as_ref().map_or(KIND, |part| part.kind()) {
+            kind @ (KIND | "amqp") => address(role, kind).map(drop),
+            _ => Ok(()),
+        }
+    }
+}
+
 #[async_trait]
 impl Source for RabbitMq {
     fn accepts(&self, role: &RoleConfig) -> Result<(), String> {
