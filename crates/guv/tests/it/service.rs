@@ -237,15 +237,21 @@ async fn applications_notify_of_jobs_and_people_set_workers_by_hand() {
     assert_eq!(scene.post(&token, "/v1/roles/none/notify", json!({})).await.0, StatusCode::NOT_FOUND);
 
     let manual = "/v1/apps/shop/roles/work/manual";
-    let body = Some(json!({"workers": 20, "seconds": 600}));
-    assert_eq!(scene.ask(&token, Method::PUT, manual, body).await.0, StatusCode::OK);
+    let body = |workers: u32| Some(json!({"workers": workers, "seconds": 600}));
+    let (status, answer) = scene.ask(&token, Method::PUT, manual, body(10)).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        answer["message"],
+        "role `work` has at most 9 workers: set no more than that, or raise its `maximum` first"
+    );
+    assert_eq!(scene.ask(&token, Method::PUT, manual, body(7)).await.0, StatusCode::OK);
     scene
         .until(&token, "/v1/apps/shop/roles", |roles| {
             roles["roles"][0]["decision"]["reason"]["kind"] == "manual"
-                && roles["roles"][0]["outcome"]["workers"] == 20
+                && roles["roles"][0]["outcome"]["workers"] == 7
         })
         .await;
-    assert_eq!(scene.platform.workers("work"), 20);
+    assert_eq!(scene.platform.workers("work"), 7);
     assert_eq!(scene.ask(&token, Method::DELETE, manual, None).await.0, StatusCode::OK);
     scene
         .until(&token, "/v1/apps/shop/roles", |roles| {
