@@ -166,6 +166,15 @@ fn the_help_for_an_address_is_that_of_its_kind() {
 }
 
 #[test]
+fn what_roles_have_from_the_shared_block_is_said_once() {
+    let said = said("'*': {processing: 25, stddev: 12, deadline: 50}\na: {}\nb: {}\nc: {stddev: 20}");
+    let lines: Vec<_> = said.lines().filter(|line| line.contains("is not above processing")).collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(lines[0].starts_with("1:45: error: roles `a`, `b`: the target"), "{said}");
+    assert!(lines[1].starts_with("1:45: error: role `c`: the target"), "{said}");
+}
+
+#[test]
 fn a_time_with_a_unit_is_told_in_seconds() {
     let help = |text: &str| {
         let said = said(text);
