@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::arguments::{Cost, Explain, Export, Format, HistoryArguments, Past, ReplayArguments};
 use crate::outcome::{FAILED, Failure, Outcome, Stop, print_json, write_out};
-use crate::when::shown;
+use crate::when::{end_of_second, shown};
 
 /// Where the history is when nothing says so.
 pub(crate) fn default_path() -> Option<PathBuf> {
@@ -98,7 +98,7 @@ pub(crate) fn explain(options: &Explain) -> Outcome {
     let reader = options.history.reader()?;
     let role = Role::new(&options.role);
     let at = options.at.unwrap_or_else(crate::when::now);
-    let Some(record) = reader.at(&role, at).map_err(Stop::internal)? else {
+    let Some(record) = reader.at(&role, end_of_second(at)).map_err(Stop::internal)? else {
         let roles = reader.roles().map_err(Stop::internal)?;
         let names: Vec<_> = roles.iter().map(Role::as_str).collect();
         let message = format!("the history has no decision for `{role}` until {}", shown(at));

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use guv::model::Diagnostic;
+use guv::model::{Diagnostic, Severity, place_of, place_of_key};
 use guv::tools::capacity::jobs_per_second;
 use guv::{Config, Role};
 use serde::Serialize;
@@ -22,34 +22,38 @@ struct Findings<'a> {
 pub(crate) fn validate(options: &Validate) -> Outcome {
     let Text { name, text } = options.config.read()?;
     let checked = guv::config::validate(&name, &text, &environment()?, &options.config.allow_key);
-    let (valid, diagnostics) = match &checked {
-        Ok(loaded) => (true, &loaded.remarks),
-        Err(error) => (false, &error.diagnostics),
-    };
-    if options.json {
-        print_json(&Findings { file: &name, valid, diagnostics })?;
-        return Ok(if valid { ExitCode::SUCCESS } else { ExitCode::from(CONFIG) });
-    }
-    let report = Report::new(&name, &text, diagnostics);
     let loaded = match checked {
         Ok(loaded) => loaded,
-        Err(_) => return Err(Stop::config(report)),
+        Err(error) if options.json => {
+            print_json(&Findings { file: &name, valid: false, diagnostics: &error.diagnostics })?;
+            return Ok(ExitCode::from(CONFIG));
+        }
+        Err(error) => return Err(Stop::config(Report::new(&name, &text, &error.diagnostics))),
     };
-    if !loaded.remarks.is_empty() {
-        eprintln!("{:?}", miette::Report::new(report));
-    }
+    let mut diagnostics = loaded.remarks;
     let mut sustained = true;
-    for (name, rate) in &options.rate {
-        sustained &= sustains(&loaded.config, name, *rate)?;
+    for (role, rate) in &options.rate {
+        if let Some(warning) = unsustained(&loaded.config, &text, role, *rate)? {
+            sustained = false;
+            diagnostics.push(warning);
+        }
+    }
+    let status = if sustained { ExitCode::SUCCESS } else { ExitCode::from(FAILED) };
+    if options.json {
+        print_json(&Findings { file: &name, valid: true, diagnostics: &diagnostics })?;
+        return Ok(status);
+    }
+    if !diagnostics.is_empty() {
+        eprintln!("{:?}", miette::Report::new(Report::new(&name, &text, &diagnostics)));
     }
     let roles = loaded.config.roles.len();
     let plural = if roles == 1 { "" } else { "s" };
     write_out(|out| writeln!(out, "{name} is valid: {roles} role{plural}"))?;
-    Ok(if sustained { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(status)
 }
 
-/// Whether a role can do so many jobs per second with all its workers; warns if not.
-fn sustains(config: &Config, role: &str, rate: f64) -> Result<bool, Stop> {
+/// A warning when a role cannot do so many jobs per second with all its workers.
+fn unsustained(config: &Config, text: &str, role: &str, rate: f64) -> Result<Option<Diagnostic>, Stop> {
     let Some(role) = config.role(&Role::new(role)) else {
         let names: Vec<_> = config.roles.iter().map(|role| role.role.as_str()).collect();
         let help = format!("the roles are {}", names.join(", "));
@@ -57,12 +61,18 @@ fn sustains(config: &Config, role: &str, rate: f64) -> Result<bool, Stop> {
     };
     let most = jobs_per_second(role, role.limits.maximum);
     if rate <= most {
-        return Ok(true);
+        return Ok(None);
     }
     let workers = (rate * role.processing.as_secs_f64() / f64::from(role.concurrency.get())).ceil();
-    eprintln!(
-        "role `{}`: {rate} jobs/s cannot be sustained: {} workers do {most:.3} jobs/s; {workers} would be needed",
-        role.role, role.limits.maximum
-    );
-    Ok(false)
+    let place = place_of_key(text, &role.role, "maximum").or_else(|| place_of_key(text, &role.role, "max"));
+    Ok(Some(Diagnostic {
+        severity: Severity::Warning,
+        message: format!(
+            "role `{}`: {rate} jobs/s cannot be sustained: {} workers do {most:.3} jobs/s",
+            role.role, role.limits.maximum
+        ),
+        label: "too few for that".to_owned(),
+        help: format!("{workers} workers would be needed"),
+        place: place.or_else(|| place_of(text, &role.role)).unwrap_or_default(),
+    }))
 }

@@ -41,6 +41,11 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::since_epoch(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
+/// The last moment of a whole second, which is how moments are shown; another one as it is.
+pub(crate) fn end_of_second(at: Timestamp) -> Timestamp {
+    if at.as_duration().subsec_nanos() == 0 { at + Duration::from_millis(999) } else { at }
+}
+
 /// A moment for people.
 pub(crate) fn shown(at: Timestamp) -> String {
     let milliseconds = i64::try_from(at.as_duration().as_millis()).unwrap_or(i64::MAX);

@@ -53,7 +53,7 @@ pub use budget::Budget;
 pub use config::{
     ACTUATORS, Checked, Config, ConfigError, Diagnostic, Environment, JobStats, KEYS, KeyInfo, OptionInfo,
     Part, PartInfo, Percentile, Place, RoleConfig, SOURCES, Severity, Shape, WorkerLimits, json_schema,
-    keys_table, parts_table, place_of, update_job_stats,
+    keys_table, parts_table, place_of, place_of_key, update_job_stats,
 };
 pub use decision::{Action, Decision, Estimate, Inputs, Limit, Parameters, Reason};
 pub use in_flight::InFlight;

@@ -1,9 +1,10 @@
 //! The contract of an actuator.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guv_model::{AppName, RoleConfig, WorkerCount};
+use guv_model::{AppName, Role, RoleConfig, WorkerCount};
 use url::Url;
 
 use crate::{Answers, BoxError};
@@ -50,6 +51,19 @@ pub trait Actuator: Send + Sync {
     /// first, and a busy one gets [`RoleConfig::grace`] to finish; it says so in [`WorkerCount::idle_first`] and
     /// [`WorkerCount::drains`].
     async fn apply(&self, app: Option<&AppName>, changes: &[Change<'_>]) -> Answers<(), ActuatorError>;
+
+    /// What is wrong with the workers of roles that can be counted and changed, for instance that they do not stay up; roles
+    /// without trouble are left out. Called after each [`count`](Actuator::count). Such a role counts as failing.
+    async fn failing(&self, app: Option<&AppName>, roles: &[&RoleConfig]) -> HashMap<Role, String> {
+        let _ = (app, roles);
+        HashMap::new()
+    }
+
+    /// The source of these roles can be read again after a time when it could not: what their workers need may be back, and
+    /// who waits to start them again need not wait. It must not block. Never called in a dry run.
+    fn source_is_back(&self, roles: &[&RoleConfig]) {
+        let _ = roles;
+    }
 
     /// Another configuration has been taken into force, with these roles for this actuator. Workers of others that guv
     /// itself runs are ended here, as nobody is left to change them; those that a platform runs stay as they are. Never called

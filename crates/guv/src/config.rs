@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use guv_model::{Checked, Config, ConfigError, Diagnostic, Environment};
+use guv_model::{Checked, Config, ConfigError, Diagnostic, Environment, Severity};
+
+use crate::sources::RabbitMq;
 
 /// A configuration that can be run.
 #[derive(Clone, Debug)]
@@ -49,7 +51,7 @@ pub fn load(file: &str, text: &str, environment: &Environment, allowed: &[String
     Ok(Loaded { config, remarks })
 }
 
-/// Reads a configuration to validate it: a deadline that cannot be met is an error too.
+/// Reads a configuration to validate it: a deadline that cannot be met is an error too, and a broker that no source reads.
 ///
 /// # Errors
 /// Everything that is wrong with it, and the warnings with it.
@@ -62,7 +64,32 @@ pub fn validate(
     let checked = check(text, environment, allowed);
     let remarks = checked.diagnostics().to_vec();
     let config = checked.strict().map_err(|error| named(file, text, error))?;
+    let unread = unread(text, &config);
+    if !unread.is_empty() {
+        let diagnostics = [unread, remarks].concat();
+        return Err(Error { file: file.to_owned(), text: text.to_owned(), diagnostics });
+    }
     Ok(Loaded { config, remarks })
+}
+
+/// Brokers that are not what the role's source reads, each once. A role without one may get it from the environment later.
+fn unread(text: &str, config: &Config) -> Vec<Diagnostic> {
+    let mut found: Vec<Diagnostic> = Vec::new();
+    for role in config.roles.iter().filter(|role| role.broker.is_some()) {
+        let Err(reason) = RabbitMq::reads(role) else { continue };
+        let place = guv_model::place_of_key(text, &role.role, "broker");
+        let place = place.or_else(|| guv_model::place_of(text, &role.role)).unwrap_or_default();
+        if found.iter().all(|before| before.place != place) {
+            found.push(Diagnostic {
+                severity: Severity::Error,
+                message: format!("role `{}`: {reason}", role.role),
+                label: "not a broker of RabbitMQ".to_owned(),
+                help: "write amqp://user:password@host/vhost, or name the `source:` that reads it".to_owned(),
+                place,
+            });
+        }
+    }
+    found
 }
 
 fn check(text: &str, environment: &Environment, allowed: &[String]) -> Checked {

@@ -54,14 +54,13 @@ pub(crate) struct Prospects {
 }
 
 impl Prospects {
-    /// What is to be expected of so many turns, when there are `current` workers and will be `after`, and the oldest job has
-    /// waited for so long.
+    /// What is to be expected of so many turns, when there are `current` workers and will be `after`.
     pub(crate) fn expect(
         &self,
         turns: Option<f64>,
         current: Option<f64>,
         after: Option<f64>,
-        oldest: Option<f64>,
+        waiting: Waiting,
     ) -> Option<Expectation> {
         let (turns, current, workers) = (turns?, current?, after?);
         let jobs = turns * self.processing;
@@ -76,10 +75,33 @@ impl Prospects {
         } else {
             jobs / workers
         };
-        // Between the two, in their order, waiting falls and what is still to wait rises.
-        let first = oldest.map_or(0.0, |waited| waited + self.processing);
-        let in_time = done_after.max(first) <= self.deadline;
+        // After these, in their order, waiting falls and what is still to wait rises.
+        let last_of_oldest = (done_after * waiting.share_of_oldest()).max(self.processing);
+        let oldest = waiting.oldest.map_or(0.0, |waited| waited + last_of_oldest);
+        let in_time = done_after.max(oldest) <= self.deadline;
         Some(Expectation { workers: workers as u32, done_after, in_time })
+    }
+}
+
+/// The jobs that wait.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Waiting {
+    pub(crate) ready: Option<f64>,
+    /// Jobs that come, per second.
+    pub(crate) rate: Option<f64>,
+    /// How long the oldest has waited, in seconds.
+    pub(crate) oldest: Option<f64>,
+}
+
+impl Waiting {
+    /// The share of the jobs that came together with the oldest: more wait than can have come since at the rate that there is.
+    fn share_of_oldest(self) -> f64 {
+        match self {
+            Self { ready: Some(ready), rate: Some(rate), oldest: Some(oldest) } if ready > 0.0 => {
+                (1.0 - rate * oldest / ready).max(0.0)
+            }
+            _ => 0.0,
+        }
     }
 }
 
@@ -96,9 +118,14 @@ fn expectation(record: &Record) -> Option<Expectation> {
         boot: parameters.boot.as_secs_f64(),
         deadline: parameters.deadline.as_secs_f64(),
     };
-    let oldest = decision.inputs.observation.queue.oldest.map(|age| age.as_secs_f64());
+    let queue = &decision.inputs.observation.queue;
+    let waiting = Waiting {
+        ready: queue.ready.map(|ready| ready as f64),
+        rate: queue.fill_rate,
+        oldest: queue.oldest.map(|age| age.as_secs_f64()),
+    };
     let turns = decision.estimate.map(|estimate| estimate.turns as f64);
-    prospects.expect(turns, Some(current.into()), Some(after.into()), oldest)
+    prospects.expect(turns, Some(current.into()), Some(after.into()), waiting)
 }
 
 impl Explanation<'_> {
@@ -211,12 +238,26 @@ mod tests {
     #[test]
     fn the_newest_and_the_oldest_job_decide_what_is_in_time() {
         let prospects = Prospects { processing: 10.0, boot: 30.0, deadline: 60.0 };
-        let expect =
-            |turns, workers, oldest| prospects.expect(Some(turns), Some(workers), Some(workers), oldest);
+        let expect = |turns, workers, oldest| {
+            let waiting = Waiting { oldest, ..Waiting::default() };
+            prospects.expect(Some(turns), Some(workers), Some(workers), waiting)
+        };
         let expected = expect(10.0, 2.0, Some(45.0)).unwrap();
         assert_eq!((expected.done_after, expected.in_time), (50.0, true), "the oldest is done first");
         assert!(!expect(14.0, 2.0, None).unwrap().in_time, "the newest has to wait for 70 s");
         assert!(!expect(1.0, 2.0, Some(55.0)).unwrap().in_time, "the oldest was too late already");
         assert_eq!(expect(1.0, 0.0, None), None);
+    }
+
+    #[test]
+    fn those_that_came_with_the_oldest_have_waited_as_long() {
+        let prospects = Prospects { processing: 1.0, boot: 0.0, deadline: 30.0 };
+        let in_time = |oldest, rate| {
+            let waiting = Waiting { ready: Some(96.0), rate: Some(rate), oldest: Some(oldest) };
+            prospects.expect(Some(96.0), Some(4.0), Some(4.0), waiting).unwrap().in_time
+        };
+        assert!(!in_time(21.6, 0.0), "a burst: the last of them takes 24 s more");
+        assert!(in_time(5.0, 0.0));
+        assert!(in_time(24.0, 4.0), "they have come one after the other");
     }
 }

@@ -43,7 +43,14 @@ pub(crate) const GAUGES: [Gauge; 10] = [
         help: "Consumers of the queue.",
         value: |r| queue(r).consumers.map(f64::from),
     },
-    Gauge { name: "guv_workers", help: "Workers.", value: |r| r.decision.current().map(f64::from) },
+    Gauge {
+        name: "guv_workers",
+        help: "Workers; where the platform tells, without those that are not up.",
+        value: |r| {
+            let workers = r.decision.inputs.observation.workers?;
+            Some(f64::from(workers.current.saturating_sub(workers.booting.unwrap_or(0))))
+        },
+    },
     Gauge {
         name: "guv_target_workers",
         help: "Workers that are asked for.",
@@ -56,7 +63,7 @@ pub(crate) const GAUGES: [Gauge; 10] = [
     },
     Gauge {
         name: "guv_role_failing",
-        help: "1 when the role could not be governed in the last round.",
+        help: "1 when the role could not be governed in the last round, or its workers do not stay up.",
         value: |r| Some(f64::from(u8::from(r.outcome.error().is_some()))),
     },
 ];

@@ -45,7 +45,7 @@ pub enum Outcome {
         /// Why, causes included.
         error: String,
     },
-    /// The workers could not be counted or changed.
+    /// The workers could not be counted or changed, or do not stay up.
     Failed {
         /// Why, causes included.
         error: String,
@@ -82,7 +82,8 @@ pub trait Recorder: Send + Sync {
         let _ = config;
     }
 
-    /// Keeps the records of one round, one for each role of it. It is awaited before the next round of these roles
+    /// Keeps the records of one round, one for each role of it; between two polls without those that only repeat, within a
+    /// second, that nothing changes. It is awaited before the next round of these roles
     /// begins, no longer than the governor's patience; a failure is logged and stops nothing.
     async fn record(&self, records: &[std::sync::Arc<Record>]) -> Result<(), RecordError>;
 
@@ -113,14 +114,32 @@ pub struct RecordError {
     pub source: Option<BoxError>,
 }
 
-/// An error with its causes, on one line.
+/// An error with its causes, on one line; a cause that its error has told already is not told again.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let told = error.to_string();
+        if !text.contains(&told) {
+            text.push_str(": ");
+            text.push_str(&told);
+        }
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_is_told_already_is_not_told_again() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Link(&'static str, #[source] Option<Box<Link>>);
+        let error = Link("refused (os error 111)", None);
+        let error = Link("io: refused (os error 111)", Some(Box::new(error)));
+        assert_eq!(with_causes(&Link("no", Some(Box::new(error)))), "no: io: refused (os error 111)");
+    }
 }

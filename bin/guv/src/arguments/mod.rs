@@ -91,7 +91,8 @@ pub(crate) struct ConfigArguments {
     /// The configuration: a file, or the text itself where no file has that name.
     #[arg(short, long, value_name = "FILE|TEXT", conflicts_with = "file")]
     pub(crate) config: Option<String>,
-    #[arg(short, long = "file", value_name = "FILE", hide = true, conflicts_with_all = ["file", "config"])]
+    /// The same as FILE.
+    #[arg(short, long = "file", value_name = "FILE", conflicts_with_all = ["file", "config"])]
     pub(crate) file_flag: Option<String>,
     /// Let a key pass though guv does not know it. Repeatable.
     #[arg(long, value_name = "KEY")]

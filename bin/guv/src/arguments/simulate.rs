@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 
 use super::ConfigArguments;
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("jobs").args(["load", "trace"]).required(true).multiple(true)))]
 #[command(after_help = "\
 Examples:
   guv simulate autoscale.guv.yaml --load 8                        a day with eight jobs in work on average
@@ -32,7 +33,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["shape", "hours"])]
     pub(crate) trace: Option<PathBuf>,
     /// Jobs in work on average; a trace is scaled to it [default: the trace as it is].
-    #[arg(long, value_name = "JOBS", required_unless_present = "trace", value_parser = positive)]
+    #[arg(long, value_name = "JOBS", value_parser = positive)]
     pub(crate) load: Option<f64>,
     /// How the load changes over time.
     #[arg(long, value_enum, default_value_t = Shape::Constant)]
@@ -44,7 +45,7 @@ pub(crate) struct Simulate {
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
     /// Draw what happened, as SVG.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE.svg", value_parser = svg)]
     pub(crate) picture: Option<PathBuf>,
     /// Keep the decisions in this history, as if the run ended now: `guv explain`, `cost` and the page then show them.
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
@@ -65,6 +66,14 @@ pub(crate) enum Shape {
     Square,
     /// Five minutes of seven times as much every hour, and a half between.
     Spikes,
+}
+
+fn svg(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension() {
+        Some(ending) if ending.eq_ignore_ascii_case("svg") => Ok(path),
+        _ => Err("the picture is SVG: name a file that ends with .svg".to_owned()),
+    }
 }
 
 fn positive(text: &str) -> Result<f64, String> {

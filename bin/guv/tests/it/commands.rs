@@ -20,6 +20,16 @@ fn wrong_usage_is_status_2() {
 }
 
 #[test]
+fn a_simulation_says_what_it_needs() {
+    let place = Place::new();
+    let said = |arguments: &[&str]| told(&place.call(&[&["simulate", "-c", "a: {}"], arguments].concat()));
+    assert!(said(&[]).contains("<--load <JOBS>|--trace <FILE>>"), "{}", said(&[]));
+    let picture = said(&["--load", "1", "--picture", "x.png"]);
+    assert!(picture.starts_with("status 2") && picture.contains("ends with .svg"), "{picture}");
+    assert!(told(&place.call(&["config", "set", "--help"])).contains("--file <FILE>"));
+}
+
+#[test]
 fn completions_and_the_manual_page() {
     let place = Place::new();
     let text = |arguments: &[&str]| {

@@ -32,6 +32,13 @@ async fn what_was_decided_is_explained_counted_exported_and_replayed() {
     assert!(explained.contains("limit      at most the maximum of 25"), "{explained}");
     let explained: Value = serde_json::from_str(&call(&["explain", "resize", "--json"])).unwrap();
     assert_eq!(explained["record"]["decision"]["inputs"]["observation"]["queue"]["ready"], 1000);
+    // A time as it is shown is that of the decision, though its fraction of a second is not.
+    let all = call(&["history", "--all", "--limit", "1"]);
+    let shown = all.split_whitespace().next().unwrap();
+    assert!(
+        call(&["explain", "resize", "--at", shown]).starts_with(&format!("at         {shown}\n")),
+        "{all}"
+    );
     let events = call(&["export"]);
     let event: Value = serde_json::from_str(events.lines().last().unwrap()).unwrap();
     assert_eq!((&event["eventType"], &event["jobs"]), (&"GuvScaled".into(), &1000.into()));

@@ -76,13 +76,44 @@ fn a_rate_that_cannot_be_sustained_is_a_warning_that_fails() {
     let place = Place::with("resize: {processing: 2, max: 10}");
     let ok = place.call(&["validate", "autoscale.guv.yaml", "--rate", "resize=5"]);
     assert_eq!(ok.status.code(), Some(0), "{}", told(&ok));
-    insta::assert_snapshot!(told(&place.call(&["validate", "autoscale.guv.yaml", "--rate", "resize=12"])), @r"
+    let call = ["validate", "autoscale.guv.yaml", "--rate", "resize=12"];
+    insta::assert_snapshot!(told(&place.call(&call)), @r"
     status 1
     --- stdout
     autoscale.guv.yaml is valid: 1 role
     --- stderr
-    role `resize`: 12 jobs/s cannot be sustained: 10 workers do 5.000 jobs/s; 24 would be needed
+      ⚠ autoscale.guv.yaml can be used
+
+    Warning: 
+      ⚠ role `resize`: 12 jobs/s cannot be sustained: 10 workers do 5.000 jobs/s
+       ╭─[autoscale.guv.yaml:1:30]
+     1 │ resize: {processing: 2, max: 10}
+       ·                              ─┬
+       ·                               ╰── too few for that
+       ╰────
+      help: 24 workers would be needed
     ");
+    insta::assert_snapshot!(told(&place.call(&[&call[..], &["--json"]].concat())), @r#"
+    status 1
+    --- stdout
+    {
+      "file": "autoscale.guv.yaml",
+      "valid": true,
+      "diagnostics": [
+        {
+          "severity": "warning",
+          "message": "role `resize`: 12 jobs/s cannot be sustained: 10 workers do 5.000 jobs/s",
+          "label": "too few for that",
+          "help": "24 workers would be needed",
+          "line": 1,
+          "column": 30,
+          "start": 29,
+          "end": 31
+        }
+      ]
+    }
+    --- stderr
+    "#);
 }
 
 #[test]

@@ -126,3 +126,35 @@ fn an_allowed_key_passes() {
     assert_eq!(call(&["--allow-key", "colour", "--allow-key", "shape"]), Some(0));
     assert_eq!(call(&["--allow-key", "colour"]), Some(78));
 }
+
+#[test]
+fn a_broker_that_nothing_reads_is_an_error_at_its_place() {
+    let place = Place::with(
+        "'*': {broker: 'localhost:5672'}\na: {}\nb: {}\nc: {source: sidekiq, broker: 'redis://h'}",
+    );
+    insta::assert_snapshot!(told(&place.call(&["validate", "autoscale.guv.yaml"])), @r"
+    status 78
+    --- stdout
+    --- stderr
+      × autoscale.guv.yaml has an error
+
+    Error: 
+      × role `a`: its broker is not RabbitMQ (localhost:, not amqp: or amqps:)
+       ╭─[autoscale.guv.yaml:1:15]
+     1 │ '*': {broker: 'localhost:5672'}
+       ·               ────────┬───────
+       ·                       ╰── not a broker of RabbitMQ
+     2 │ a: {}
+       ╰────
+      help: write amqp://user:password@host/vhost, or name the `source:` that
+            reads it
+    ");
+    let status = |config: &str| place.call(&["validate", "-c", config]).status.code();
+    assert_eq!(status("a: {broker: 'redis://h'}"), Some(78));
+    assert_eq!(status("a: {source: amqp, broker: 'http://h'}"), Some(78));
+    for good in
+        ["a: {broker: 'amqp://h'}", "a: {broker: 'https://h'}", "a: {source: {kind: rq, url: 'redis://h'}}"]
+    {
+        assert_eq!(status(good), Some(0), "{good}");
+    }
+}

@@ -145,6 +145,42 @@ impl<'t> Diagnostics<'t> {
 
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
         self.found.sort_by_key(|d| d.place);
-        self.found
+        together(self.found)
     }
+}
+
+/// What is said at one place of several roles, which have it from `*`, is said once.
+fn together(found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut told: Vec<(Diagnostic, Vec<String>)> = Vec::new();
+    for diagnostic in found {
+        let Some((role, said)) = of_role(&diagnostic.message) else {
+            told.push((diagnostic, Vec::new()));
+            continue;
+        };
+        let same = |(before, _): &&mut (Diagnostic, Vec<String>)| {
+            before.place == diagnostic.place
+                && before.help == diagnostic.help
+                && of_role(&before.message).is_some_and(|(_, before)| before == said)
+        };
+        match told.iter_mut().find(same) {
+            Some((_, roles)) => roles.push(role.to_owned()),
+            None => {
+                let roles = vec![role.to_owned()];
+                told.push((diagnostic, roles));
+            }
+        }
+    }
+    told.into_iter()
+        .map(|(mut diagnostic, roles)| {
+            if let (Some((_, said)), [_, _, ..]) = (of_role(&diagnostic.message), &*roles) {
+                diagnostic.message = format!("roles `{}`: {said}", roles.join("`, `"));
+            }
+            diagnostic
+        })
+        .collect()
+}
+
+/// The role that a message begins with, and what it says of it.
+fn of_role(message: &str) -> Option<(&str, &str)> {
+    message.strip_prefix("role `")?.split_once("`: ")
 }

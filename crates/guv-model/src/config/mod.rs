@@ -239,6 +239,17 @@ pub fn place_of(text: &str, role: &Role) -> Option<Place> {
     blocks.into_iter().find(|(key, _)| key.text == role.as_str()).map(|(key, _)| key.place)
 }
 
+/// Where the value of a key is written that a role has, its own or that of `*`, if the text can be read.
+pub fn place_of_key(text: &str, role: &Role, key: &str) -> Option<Place> {
+    let tree::Value::Mapping(blocks) = tree::parse(text).ok()?.value else { return None };
+    let of_block = |name: &str| {
+        let (_, block) = blocks.iter().find(|(block, _)| block.text == name)?;
+        let tree::Value::Mapping(keys) = &block.value else { return None };
+        keys.iter().find(|(own, _)| own.text == key).map(|(_, value)| value.place)
+    };
+    of_block(role.as_str()).or_else(|| of_block("*"))
+}
+
 impl Checked {
     /// Everything found, in the order of the file.
     pub fn diagnostics(&self) -> &[Diagnostic] {

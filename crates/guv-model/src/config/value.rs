@@ -89,13 +89,26 @@ impl<'a, 't> Reader<'a, '_, 't> {
     }
 
     pub(super) fn number(&mut self, wanted: &str, accept: impl Fn(f64) -> bool) -> Option<f64> {
+        self.number_of(wanted, accept, |_| Some(1.0))
+    }
+
+    /// A number; `unit` says what one is worth that is written with a unit, which it must not be.
+    fn number_of(
+        &mut self,
+        wanted: &str,
+        accept: impl Fn(f64) -> bool,
+        unit: impl Fn(&str) -> Option<f64>,
+    ) -> Option<f64> {
         let default = self.about.default;
         match &self.node.value {
             Value::Number(number) if accept(*number) => Some(*number),
             Value::Text(text) => {
                 let digits: String = text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
-                match digits.parse::<f64>() {
-                    Ok(number) if accept(number) => self.reject(
+                let worth = unit(text[digits.len()..].trim());
+                let number = digits.parse::<f64>().ok().zip(worth).map(|(number, worth)| number * worth);
+                // No more digits than were written.
+                match number.map(|number| (number * 1e9).round() / 1e9) {
+                    Some(number) if accept(number) => self.reject(
                         wanted,
                         format!("write it without quotes or unit: `{}: {number}`", self.key.text),
                     ),
@@ -109,7 +122,7 @@ impl<'a, 't> Reader<'a, '_, 't> {
     fn duration(&mut self, wanted: &str, accept: impl Fn(f64) -> bool) -> Option<Given<Duration>> {
         // More than a year is a slip of the pen, and a bound keeps the arithmetic from overflowing.
         const LONGEST: f64 = 366.0 * 86_400.0;
-        let seconds = self.number(wanted, |n| accept(n) && n <= LONGEST)?;
+        let seconds = self.number_of(wanted, |n| accept(n) && n <= LONGEST, seconds_of)?;
         let duration = Duration::try_from_secs_f64(seconds).expect("within 0 and a year");
         self.given(duration)
     }
@@ -264,6 +277,18 @@ impl<'a, 't> Reader<'a, '_, 't> {
             }
         }
     }
+}
+
+/// The seconds of a unit of time.
+fn seconds_of(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "" | "s" | "sec" | "second" | "seconds" => 1.0,
+        "ms" => 1e-3,
+        "m" | "min" | "minute" | "minutes" => 60.0,
+        "h" | "hour" | "hours" => 3600.0,
+        "d" | "day" | "days" => 86_400.0,
+        _ => return None,
+    })
 }
 
 fn is_whole(n: f64) -> bool {

@@ -166,6 +166,30 @@ fn the_help_for_an_address_is_that_of_its_kind() {
 }
 
 #[test]
+fn what_roles_have_from_the_shared_block_is_said_once() {
+    let said = said("'*': {processing: 25, stddev: 12, deadline: 50}\na: {}\nb: {}\nc: {stddev: 20}");
+    let lines: Vec<_> = said.lines().filter(|line| line.contains("is not above processing")).collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(lines[0].starts_with("1:45: error: roles `a`, `b`: the target"), "{said}");
+    assert!(lines[1].starts_with("1:45: error: role `c`: the target"), "{said}");
+}
+
+#[test]
+fn a_time_with_a_unit_is_told_in_seconds() {
+    let help = |text: &str| {
+        let said = said(text);
+        said.rsplit_once("; ").unwrap_or_else(|| panic!("{said}")).1.to_owned()
+    };
+    let written = "write it without quotes or unit: ";
+    assert_eq!(help("a: {processing: 500ms}"), format!("{written}`processing: 0.5`"));
+    assert_eq!(help("a: {deadline: 2m}"), format!("{written}`deadline: 120`"));
+    assert_eq!(help("a: {boot: '1.5 hours'}"), format!("{written}`boot: 5400`"));
+    assert_eq!(help("a: {boot: '700 ms'}"), format!("{written}`boot: 0.7`"));
+    assert_eq!(help("a: {boot: 3 weeks}"), "the default is 30");
+    assert_eq!(help("a: {max: '7'}"), format!("{written}`max: 7`"));
+}
+
+#[test]
 fn every_error_is_told_at_once_with_its_place() {
     insta::assert_snapshot!(said(
         "'*': {min: -1, colour: red}

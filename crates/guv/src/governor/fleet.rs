@@ -12,11 +12,15 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::Error;
+use super::job::Job;
 use crate::registry::Assignment;
-use crate::{Quota, Registry};
+use crate::{Outcome, Quota, Record, Registry};
 
 /// How long a limit that the platform has named is believed: plans are changed, and then somebody has to find out.
 const LIMIT_BELIEVED: Duration = Duration::from_secs(15 * 60);
+
+/// Between two polls what was counted, or recorded, so long ago is new enough: a queue may wake a role many times a second.
+const NEW_ENOUGH: Duration = Duration::from_secs(1);
 
 /// The roles of one application at one place of an actuator: they are counted and changed together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +50,10 @@ pub(super) struct Member {
     state: RoleState,
     /// What was seen, or set, last.
     workers: Option<WorkerCount>,
+    /// When they were counted last; `None` where that failed.
+    pub(super) counted: Option<Timestamp>,
+    /// When something was recorded last, and what had become of it.
+    recorded: Option<(Timestamp, Outcome)>,
     /// What the platform is being asked for: for budgets it is there already.
     pub(super) asked: Option<u32>,
     limit: Option<LearntLimit>,
@@ -56,6 +64,10 @@ pub(super) struct Member {
     pub(super) seen: bool,
     /// The queue is not there, and never was.
     pub(super) absent: bool,
+    /// The source could not be read the last time.
+    pub(super) source_away: bool,
+    /// What is wrong with its workers, though they can be counted and changed.
+    pub(super) failing: Option<String>,
     /// When to look again though nothing happens.
     pub(super) look_again: Option<Instant>,
     /// The last decision, for budgets, and the number of workers that it wanted before they cut it.
@@ -139,7 +151,8 @@ impl Fleet {
                 Some(mut member) => {
                     member.state.reconfigure(window, config.limits);
                     let place = place(registry, assignment, &config);
-                    Member { config: Arc::new(config), assignment, place, limit: None, ..member }
+                    let config = Arc::new(config);
+                    Member { config, assignment, place, limit: None, failing: None, ..member }
                 }
                 None => {
                     let place = place(registry, assignment, &config);
@@ -187,9 +200,13 @@ impl Fleet {
     }
 
     /// Whether to ask for the workers of these members now, or go by what was last known, to save requests.
-    pub(super) fn worth_counting(&self, group: &Group, members: &[usize], now: Timestamp) -> bool {
+    pub(super) fn worth_counting(&self, group: &Group, job: &Job, now: Timestamp) -> bool {
         let Some((at, quota)) = self.counted.get(group) else { return true };
-        let known = members.iter().all(|index| self.members[*index].workers.is_some());
+        let mut members = job.members.iter().map(|index| &self.members[*index]);
+        if job.occasion == Occasion::Event && members.clone().all(|member| is_new(member.counted, now)) {
+            return false;
+        }
+        let known = members.all(|member| member.workers.is_some());
         !known || now.saturating_since(*at) >= quota.map_or(Duration::ZERO, pause_between_counts)
     }
 
@@ -257,6 +274,10 @@ impl Fleet {
     }
 }
 
+fn is_new(at: Option<Timestamp>, now: Timestamp) -> bool {
+    at.is_some_and(|at| now.saturating_since(at) < NEW_ENOUGH)
+}
+
 fn place(registry: &Registry, assignment: Assignment, role: &RoleConfig) -> Option<Url> {
     registry.actuator(assignment.actuator?).place(role)
 }
@@ -295,12 +316,16 @@ impl Member {
             partition: 0,
             state: RoleState::new(window),
             workers: None,
+            counted: None,
+            recorded: None,
             asked: None,
             limit: None,
             manual: None,
             paused: None,
             seen: false,
             absent: false,
+            source_away: false,
+            failing: None,
             look_again: None,
             decision: None,
         }
@@ -352,6 +377,22 @@ impl Member {
         };
         decision.target = wish;
         Some(decision)
+    }
+
+    /// Whether a record is to be kept, which is remembered. Between two polls one that only repeats that nothing changes is
+    /// kept once a second.
+    pub(super) fn is_to_keep(&mut self, record: &Record, occasion: Occasion) -> bool {
+        let before = self.recorded.as_ref();
+        let repeats = before.is_some_and(|(at, outcome)| {
+            is_new(Some(*at), record.at)
+                && *outcome == record.outcome
+                && !matches!(outcome, Outcome::Applied { .. })
+        });
+        if occasion == Occasion::Event && repeats {
+            return false;
+        }
+        self.recorded = Some((record.at, record.outcome.clone()));
+        true
     }
 
     /// Remembers what the platform has accepted, until it is counted again.

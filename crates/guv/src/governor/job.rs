@@ -56,8 +56,13 @@ pub(super) enum Counts {
     Spared,
     /// The platform wants to be left alone for so long.
     Paused(Duration),
-    /// The answers, and what is left of the requests.
-    Made(Answers<Option<WorkerCount>, ActuatorError>, Option<Quota>),
+    Made {
+        answers: Answers<Option<WorkerCount>, ActuatorError>,
+        /// What is wrong with workers that can be counted.
+        failing: HashMap<Role, String>,
+        /// What is left of the requests.
+        quota: Option<Quota>,
+    },
 }
 
 /// A change that is wanted for the member with this index.
@@ -100,12 +105,15 @@ pub(super) fn look(
                 Count::Spared => Counts::Spared,
                 Count::Paused(left) => Counts::Paused(left),
                 Count::Ask(actuator, app) => {
-                    let answers = timeout(patience, actuator.count(app.as_ref(), &asked)).await;
-                    let answers = answers.unwrap_or_else(|_| {
+                    let count = async {
+                        let answers = actuator.count(app.as_ref(), &asked).await;
+                        (answers, actuator.failing(app.as_ref(), &asked).await)
+                    };
+                    let (answers, failing) = timeout(patience, count).await.unwrap_or_else(|_| {
                         let late = |role: &Arc<RoleConfig>| (role.role.clone(), Err(no_answer(patience)));
-                        roles.iter().map(late).collect()
+                        (roles.iter().map(late).collect(), HashMap::new())
                     });
-                    Counts::Made(answers, actuator.quota(app.as_ref()))
+                    Counts::Made { answers, failing, quota: actuator.quota(app.as_ref()) }
                 }
             }
         };
@@ -138,16 +146,17 @@ pub(super) fn apply(
     })
 }
 
-/// Has records kept.
+/// Has those records kept that are to be.
 pub(super) fn record(
     job: Job,
     records: Vec<Arc<Record>>,
+    kept: Vec<Arc<Record>>,
     recorders: Vec<Arc<dyn Recorder>>,
     patience: Duration,
 ) -> BoxFuture<'static, Step> {
     Box::pin(async move {
         for recorder in recorders {
-            match timeout(patience, recorder.record(&records)).await {
+            match timeout(patience, recorder.record(&kept)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
                     tracing::error!(error = with_causes(&error), "decisions could not be recorded")

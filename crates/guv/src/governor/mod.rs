@@ -115,7 +115,14 @@ impl Governor {
         let journal = Journal::new(records.clone(), snapshots);
         let clock = Clock::start();
         let service = Service::new(fleet, registry.clone(), options, clock, wake.clone(), journal, configs);
-        tokio::spawn(service.run(poll_interval, command_receiver, cancel));
+        let task = tokio::spawn(service.run(poll_interval, command_receiver, cancel));
+        tokio::spawn(async move {
+            if let Err(fault) = task.await
+                && fault.is_panic()
+            {
+                tracing::error!(%fault, "a governor has ended by an internal fault; its roles are left as they are until guv is started again");
+            }
+        });
         let (snapshots, configs) = (snapshot_receiver, config_receiver);
         Ok(Handle { commands, clock, wake, records, snapshots, configs, registry })
     }
@@ -139,7 +146,7 @@ impl Handle {
         self.clock.now()
     }
 
-    /// Every record from now on, one per role and cycle. A subscriber that lags too far behind loses the oldest
+    /// Every record from now on, one per role and round, those that no recorder gets included. A subscriber that lags too far behind loses the oldest
     /// ones and is told how many.
     pub fn decisions(&self) -> broadcast::Receiver<Arc<Record>> {
         self.records.subscribe()
@@ -219,6 +226,11 @@ impl Handle {
         let command = Command::Pause { role: role.clone(), until, reply };
         self.commands.send(command).await.map_err(|_| Error::Ended)?;
         answer.await.map_err(|_| Error::Ended)?
+    }
+
+    /// Whether the governor has ended by a fault in the program: nothing is decided any more.
+    pub fn has_crashed(&self) -> bool {
+        self.commands.is_closed() && !self.snapshots.borrow().ended
     }
 
     /// Waits until the governor has ended.

@@ -240,7 +240,7 @@ impl Service {
             None => Count::Nobody,
             Some(group) => match self.fleet.paused(group, now) {
                 Some(left) => Count::Paused(left),
-                None if !self.fleet.worth_counting(group, &job.members, now) => Count::Spared,
+                None if !self.fleet.worth_counting(group, &job, now) => Count::Spared,
                 None => Count::Ask(self.registry.actuator(group.actuator).clone(), group.app.clone()),
             },
         };
@@ -266,16 +266,24 @@ impl Service {
         let group = self.fleet.partitions[job.partition].group.clone();
         let mut counts = self.counts(group.as_ref(), counts, &job, now);
         let mut errors = HashMap::new();
-        let mut observed = Vec::new();
+        let (mut observed, mut back) = (Vec::new(), Vec::new());
         for index in &job.members {
             let sample =
                 samples.remove(&self.fleet.members[*index].config.role).unwrap_or(Err(SourceError::NoAnswer));
             let member = &mut self.fleet.members[*index];
             member.absent = !member.seen && matches!(sample, Err(SourceError::Missing { .. }));
+            let away = matches!(&sample, Err(error) if !matches!(error, SourceError::Missing { .. }));
+            if std::mem::replace(&mut member.source_away, away) && !away {
+                back.push(member.config.clone());
+            }
             let (sample, blind) = split(sample.map_err(|error| with_causes(&error)));
             let (counted, uncounted) = split(counts.remove(index).unwrap_or(Ok(Counted::Nobody)));
             errors.insert(*index, (blind, uncounted));
             observed.push((*index, sample, counted.unwrap_or(Counted::Remembered)));
+        }
+        if let (Some(group), false, false) = (&group, back.is_empty(), self.options.dry_run) {
+            let back: Vec<_> = back.iter().map(|role| &**role).collect();
+            self.registry.actuator(group.actuator).source_is_back(&back);
         }
         let decisions = self.fleet.decide(job.occasion, observed, now, self.clock.set_to());
         let mut records = Vec::with_capacity(decisions.len());
@@ -288,7 +296,10 @@ impl Service {
                 (Some(error), _, None) => Outcome::Blind { error },
                 (_, Some(error), _) => Outcome::Failed { error },
                 (_, None, Some(workers)) => Outcome::Planned { workers },
-                (None, None, None) => Outcome::Unchanged,
+                (None, None, None) => match self.fleet.members[index].failing.clone() {
+                    Some(error) => Outcome::Failed { error },
+                    None => Outcome::Unchanged,
+                },
             };
             if let Outcome::Planned { workers } = outcome {
                 wanted.push(Wanted { index, current, target: workers });
@@ -319,10 +330,10 @@ impl Service {
         job: &Job,
         now: Timestamp,
     ) -> HashMap<usize, Result<Counted, String>> {
-        let (mut answers, quota) = match (counts, group) {
-            (Counts::Made(answers, quota), Some(group)) => {
+        let (mut answers, mut failing, quota) = match (counts, group) {
+            (Counts::Made { answers, failing, quota }, Some(group)) => {
                 self.fleet.note_count(group, quota, now);
-                (answers, quota)
+                (answers, failing, quota)
             }
             (Counts::Spared, _) => {
                 return job.members.iter().map(|index| (*index, Ok(Counted::Remembered))).collect();
@@ -331,15 +342,18 @@ impl Service {
                 let error = left_alone(left);
                 return job.members.iter().map(|index| (*index, Err(error.clone()))).collect();
             }
-            (Counts::Nobody | Counts::Made(..), _) => return HashMap::new(),
+            (Counts::Nobody | Counts::Made { .. }, _) => return HashMap::new(),
         };
         if let Some(quota) = quota {
             tracing::debug!(remaining = quota.remaining, "requests left at the platform");
         }
         let mut counts = HashMap::new();
         for index in &job.members {
-            let answer = answers.remove(&self.fleet.members[*index].config.role);
-            let count = match answer.unwrap_or(Err(ActuatorError::NoAnswer)) {
+            let member = &mut self.fleet.members[*index];
+            member.failing = failing.remove(&member.config.role);
+            let answer = answers.remove(&member.config.role).unwrap_or(Err(ActuatorError::NoAnswer));
+            member.counted = answer.is_ok().then_some(now);
+            let count = match answer {
                 Ok(Some(workers)) => Ok(Counted::Known(workers)),
                 Ok(None) => Ok(Counted::Remembered),
                 Err(error) => {
@@ -407,12 +421,17 @@ impl Service {
     }
 
     fn record(&mut self, job: Job, records: Vec<Record>) {
+        let records: Vec<_> = records.into_iter().map(Arc::new).collect();
+        let mut kept = Vec::with_capacity(records.len());
         for record in &records {
-            let absent = self.fleet.index(&record.role).is_some_and(|index| self.fleet.members[index].absent);
-            self.journal.log(record, absent);
+            let member = self.fleet.index(&record.role).map(|index| &mut self.fleet.members[index]);
+            self.journal.log(record, member.as_ref().is_some_and(|member| member.absent));
+            if member.is_none_or(|member| member.is_to_keep(record, job.occasion)) {
+                kept.push(record.clone());
+            }
         }
-        let records = records.into_iter().map(Arc::new).collect();
-        self.acts.push(record(job, records, self.options.recorders.clone(), self.options.patience));
+        let recorders = if kept.is_empty() { Vec::new() } else { self.options.recorders.clone() };
+        self.acts.push(record(job, records, kept, recorders, self.options.patience));
     }
 
     /// Ends a round: tells of it, and begins what has waited for it.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Error;
 use super::pack::NUMBERS;
-use crate::explain::{Expectation, Prospects};
+use crate::explain::{Expectation, Prospects, Waiting};
 
 /// What all records of one shape have in common.
 #[derive(Clone, Debug)]
@@ -87,12 +87,13 @@ impl Facts {
         let [ready, unacknowledged, workers, target, _] =
             columns.map(|value| value.map(|value| value as f64));
         let oldest = numbers.number("/decision/inputs/observation/queue/oldest");
+        let fill_rate = numbers.number("/decision/inputs/observation/queue/fill_rate");
         let after = numbers.number("/outcome/workers").or(workers);
         let processing = numbers.number("/decision/inputs/parameters/processing");
         let turns = numbers.number("/decision/estimate/turns");
         let expected = processing.and_then(|processing| {
             let prospects = Prospects { processing, boot: shape.boot, deadline: shape.deadline };
-            prospects.expect(turns, workers, after, oldest)
+            prospects.expect(turns, workers, after, Waiting { ready, rate: fill_rate, oldest })
         });
         #[derive(Deserialize)]
         struct Reports {
@@ -110,7 +111,7 @@ impl Facts {
             deadline: shape.deadline,
             oldest,
             expected,
-            fill_rate: numbers.number("/decision/inputs/observation/queue/fill_rate"),
+            fill_rate,
             drain_rate: numbers.number("/decision/inputs/observation/queue/drain_rate"),
             finished: reports.map(|reports| reports.finished),
             waits: numbers.read("/decision/inputs/observation/queue/waits")?,

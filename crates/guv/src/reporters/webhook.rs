@@ -1,18 +1,19 @@
 //! A webhook: a `POST` when something begins to be so, and when it no longer is.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use guv_model::{Config, Role};
+use guv_model::Config;
 use serde_json::json;
 use url::Url;
 
+use super::Alert;
+use super::alert::Standing;
 use super::outbox::Outbox;
-use super::{Alert, alerts};
 use crate::{Record, RecordError, Recorder};
 
-/// Sends `{event, state, message, role, app, timestamp, decision}`; `event` is the alert, `state` `begins` or `ends`.
+/// Sends `{event, state, message, role, app, timestamp, decision, error}`; `event` is the alert, `state` `begins` or `ends`, and
+/// `error` tells more where something fails, else it is null.
 pub struct Webhook {
     outbox: Outbox,
     url: Url,
@@ -22,8 +23,7 @@ pub struct Webhook {
 #[derive(Default)]
 struct State {
     config: Option<Arc<Config>>,
-    /// What is so now.
-    on: BTreeSet<(Role, Alert)>,
+    standing: Standing,
 }
 
 impl Webhook {
@@ -47,6 +47,7 @@ impl Webhook {
             "app": record.app,
             "timestamp": record.at,
             "decision": record.decision.to_string(),
+            "error": record.outcome.error(),
         });
         self.outbox.put_surely(self.outbox.client().post(self.url.clone()).json(&body));
     }
@@ -60,20 +61,12 @@ impl Recorder for Webhook {
 
     async fn record(&self, records: &[Arc<Record>]) -> Result<(), RecordError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { config: Some(config), on } = &mut *state else { return Ok(()) };
+        let State { config: Some(config), standing } = &mut *state else { return Ok(()) };
         for record in records {
             let Some(role) = config.role(&record.role) else { continue };
-            let now: BTreeSet<_> = alerts(record, role).into_iter().collect();
-            let before: BTreeSet<_> =
-                on.iter().filter(|(role, _)| *role == record.role).map(|(_, alert)| *alert).collect();
-            for alert in now.difference(&before) {
-                self.tell(record, *alert, true);
-                on.insert((record.role.clone(), *alert));
-            }
-            for alert in before.difference(&now) {
-                self.tell(record, *alert, false);
-                on.remove(&(record.role.clone(), *alert));
-            }
+            let (begins, ends) = standing.note(record, role);
+            begins.into_iter().for_each(|alert| self.tell(record, alert, true));
+            ends.into_iter().for_each(|alert| self.tell(record, alert, false));
         }
         Ok(())
     }

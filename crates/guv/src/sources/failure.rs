@@ -17,6 +17,15 @@ pub(super) enum Failure {
     Malformed(String),
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Missing => f.write_str("there is no such queue"),
+            Self::Unreachable(what) | Self::Refused(what) | Self::Malformed(what) => f.write_str(what),
+        }
+    }
+}
+
 impl Failure {
     /// What happened first, with what happened to the other way that was tried then.
     #[cfg(feature = "amqp")]

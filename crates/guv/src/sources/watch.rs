@@ -23,7 +23,9 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// How long a glance may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The pause after the first of several failures in a row, doubled with each further one, and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// After so long without a failure the next one is a first one.
+const STEADY: Duration = Duration::from_secs(30);
 
 /// Watches the queues of one place until it is dropped; `changed` is called for each queue that has changed.
 pub(super) async fn watch<Q: Queues>(
@@ -32,15 +34,14 @@ pub(super) async fn watch<Q: Queues>(
     names: &[QueueName],
     changed: impl Fn(&QueueName),
 ) {
-    let mut activities = Activities::default();
     let mut pause = PAUSES.0;
     loop {
         let started = Instant::now();
-        let Err(failure) = follow(queues, place, names, &mut activities, &changed).await;
-        if started.elapsed() > PAUSES.1 {
+        let Err(failure) = follow(queues, place, names, &changed).await;
+        if started.elapsed() > STEADY {
             pause = PAUSES.0;
         }
-        tracing::debug!(?failure, "watching queues was interrupted; they are polled meanwhile");
+        tracing::debug!(%failure, "watching queues was interrupted; they are polled meanwhile");
         sleep(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }
@@ -51,7 +52,6 @@ async fn follow<Q: Queues>(
     queues: &Q,
     place: &Q::Place,
     names: &[QueueName],
-    activities: &mut Activities,
     changed: &impl Fn(&QueueName),
 ) -> Result<std::convert::Infallible, Failure> {
     let late = |_| Failure::Unreachable("no answer to a glance in time".to_owned());
@@ -64,6 +64,8 @@ async fn follow<Q: Queues>(
         #[cfg(feature = "amqp")]
         Signs::Besides(signs) => (signs, Q::GLANCE.max(per_queue)),
     };
+    // Whatever was seen before an interruption: after it the governor looks anew.
+    let mut activities = Activities::default();
     loop {
         let looks = timeout(PATIENCE, queues.glance(place, names)).await.map_err(late)??;
         for queue in activities.note(looks) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use guv::governor::{Governor, Handle, Options};
 use guv::{
     Actuator, ActuatorError, Answers, AppName, Change, Config, Environment, Record, RecordError, Recorder,
-    Registry, RoleConfig, Sample, Source, SourceError, WorkerCount,
+    Registry, Role, RoleConfig, Sample, Source, SourceError, WorkerCount,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,8 @@ pub(crate) enum Queue {
     Forgotten,
     /// The source never answers at all.
     Silent,
+    /// There is a fault in the source.
+    Faulty,
 }
 
 /// The queues by name; those not named hold nothing.
@@ -57,6 +59,7 @@ impl Source for Queues {
                 Queue::Missing => Err(SourceError::Missing { queue: role.queues.first().clone() }),
                 Queue::Forgotten => continue,
                 Queue::Silent => std::future::pending().await,
+                Queue::Faulty => panic!("a fault in the source"),
             };
             answers.insert(role.role.clone(), answer);
         }
@@ -78,6 +81,9 @@ struct PlatformState {
     counts: u32,
     /// The workers of each configuration after the first.
     configured: Vec<String>,
+    /// The workers whose sources could be read again.
+    back: Vec<String>,
+    failing: Option<String>,
     uncountable: Option<Box<dyn Fn() -> ActuatorError + Send>>,
     /// It never tells how many there are.
     untold: bool,
@@ -115,6 +121,16 @@ impl Platform {
     /// The workers of each configuration that was taken after the first.
     pub(crate) fn configured(&self) -> Vec<String> {
         self.lock().configured.clone()
+    }
+
+    /// The workers whose sources could be read again.
+    pub(crate) fn back(&self) -> Vec<String> {
+        self.lock().back.clone()
+    }
+
+    /// What is wrong with all workers.
+    pub(crate) fn fail(&self, what: Option<&str>) {
+        self.lock().failing = what.map(ToOwned::to_owned);
     }
 
     /// It never tells how many workers there are.
@@ -180,6 +196,15 @@ impl Actuator for Platform {
             std::future::pending::<()>().await;
         }
         answers
+    }
+
+    async fn failing(&self, _: Option<&AppName>, roles: &[&RoleConfig]) -> HashMap<Role, String> {
+        let failing = self.lock().failing.clone();
+        roles.iter().filter_map(|role| Some((role.role.clone(), failing.clone()?))).collect()
+    }
+
+    fn source_is_back(&self, roles: &[&RoleConfig]) {
+        self.lock().back.extend(roles.iter().map(|role| role.worker.as_str().to_owned()));
     }
 
     async fn configured(&self, roles: &[&RoleConfig]) {

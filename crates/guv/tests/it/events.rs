@@ -1,13 +1,14 @@
 //! Between two polls: what wakes the governor, and how soon it acts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use guv::governor::Options;
 use guv::model::Manual;
-use guv::{Role, Timestamp};
+use guv::{Outcome, Role, Timestamp};
 use tokio::time::Instant;
 
-use crate::doubles::{Governed, Platform, Queue, Queues};
+use crate::doubles::{Book, Governed, Platform, Queue, Queues};
 
 async fn settled(governed: &Governed, wanted: impl Fn(&Platform) -> bool) {
     let mut snapshots = governed.handle.snapshots();
@@ -32,6 +33,33 @@ async fn a_job_that_is_notified_of_has_its_worker_within_a_second() {
     settled(&governed, |platform| platform.workers("work") == 1).await;
     assert!(before.elapsed() < Duration::from_secs(1), "{:?}", before.elapsed());
     assert_eq!(governed.platform.workers("other"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_flips_asks_the_platform_and_is_recorded_once_a_second() {
+    let book = Book::default();
+    let options = Options { recorders: vec![Arc::new(book.clone())], ..Options::default() };
+    let text = "'*': {pollinterval: 600}\nwork: {min: 1, max: 5}";
+    let governed = Governed::start(text, Queues::default(), Platform::running(&[("work", 1)]), options);
+    governed.cycle(1).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let mut decisions = governed.handle.decisions();
+    for flip in 0..50 {
+        governed.queues.set("work", Queue::Holds(flip % 2));
+        governed.handle.notify(&Role::new("work"));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(decisions.len() > 40, "each is looked at: {}", decisions.len());
+    let (counts, records) = (governed.platform.counts(), book.records.lock().unwrap().len());
+    assert!((4..=7).contains(&counts) && (4..=7).contains(&records), "{counts} {records}");
+
+    // What changes something is neither late nor left out.
+    while decisions.try_recv().is_ok() {}
+    governed.queues.set("work", Queue::Holds(1000));
+    governed.handle.notify(&Role::new("work"));
+    let changed = decisions.recv().await.unwrap();
+    assert_eq!(changed.outcome, Outcome::Applied { workers: 5 });
+    assert_eq!(book.records.lock().unwrap().last(), Some(&changed));
 }
 
 #[tokio::test(start_paused = true)]

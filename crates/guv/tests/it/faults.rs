@@ -33,6 +33,37 @@ async fn a_source_that_is_away_for_ten_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_source_that_can_be_read_again_is_told_to_who_runs_the_workers() {
+    let governed = start(Queue::Holds(0), 0);
+    governed.cycle(2).await;
+    for (queue, cycle) in
+        [(Queue::Forgotten, 4), (Queue::Holds(0), 6), (Queue::Missing, 7), (Queue::Holds(0), 8)]
+    {
+        governed.queues.set("work", queue);
+        governed.cycle(cycle).await;
+    }
+    assert_eq!(governed.platform.back(), ["work"], "once, and not for a queue that came later");
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_that_do_not_stay_up_are_a_failure_until_they_do() {
+    let governed = start(Queue::Holds(0), 0);
+    governed.cycle(1).await;
+    governed.platform.fail(Some("a process does not stay up: exit status 3: boom"));
+    governed.cycle(3).await;
+    assert_eq!(
+        governed.outcome("work"),
+        r#"Failed { error: "a process does not stay up: exit status 3: boom" }"#
+    );
+    governed.queues.set("work", Queue::Holds(1000));
+    governed.cycle(5).await;
+    assert_eq!(governed.platform.workers("work"), 9, "it is scaled all the same");
+    governed.platform.fail(None);
+    governed.cycle(7).await;
+    assert_eq!(governed.outcome("work"), "Unchanged");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_platform_that_has_had_enough_requests() {
     let governed = start(Queue::Holds(1000), 1);
     governed.platform.refuse(|_, _| {

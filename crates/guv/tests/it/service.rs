@@ -152,6 +152,20 @@ async fn a_token_opens_its_own_application_alone() {
 }
 
 #[tokio::test]
+async fn a_governor_that_has_crashed_is_told_of() {
+    let scene = Scene::set().await;
+    let token = scene.add("shop").await;
+    scene.until(&token, "/v1/apps/shop/roles", |roles| roles["cycle"] == 1).await;
+    assert_eq!(scene.get("", "/healthz").await, (StatusCode::OK, json!("ok\n")));
+    scene.queues.set("work", Queue::Faulty);
+    scene.post(&token, "/v1/roles/work/notify", json!({})).await;
+    scene.until("", "/healthz", |health| health != "ok\n").await;
+    let (status, health) = scene.get("", "/healthz").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(health, "governors that have ended by an internal fault: 1; the log tells more\n");
+}
+
+#[tokio::test]
 async fn after_a_restart_everything_is_governed_again_and_nothing_secret_lies_open() {
     let scene = Scene::set().await;
     let token = scene.add("shop").await;
@@ -223,15 +237,21 @@ async fn applications_notify_of_jobs_and_people_set_workers_by_hand() {
     assert_eq!(scene.post(&token, "/v1/roles/none/notify", json!({})).await.0, StatusCode::NOT_FOUND);
 
     let manual = "/v1/apps/shop/roles/work/manual";
-    let body = Some(json!({"workers": 20, "seconds": 600}));
-    assert_eq!(scene.ask(&token, Method::PUT, manual, body).await.0, StatusCode::OK);
+    let body = |workers: u32| Some(json!({"workers": workers, "seconds": 600}));
+    let (status, answer) = scene.ask(&token, Method::PUT, manual, body(10)).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        answer["message"],
+        "role `work` has at most 9 workers: set no more than that, or raise its `maximum` first"
+    );
+    assert_eq!(scene.ask(&token, Method::PUT, manual, body(7)).await.0, StatusCode::OK);
     scene
         .until(&token, "/v1/apps/shop/roles", |roles| {
             roles["roles"][0]["decision"]["reason"]["kind"] == "manual"
-                && roles["roles"][0]["outcome"]["workers"] == 20
+                && roles["roles"][0]["outcome"]["workers"] == 7
         })
         .await;
-    assert_eq!(scene.platform.workers("work"), 20);
+    assert_eq!(scene.platform.workers("work"), 7);
     assert_eq!(scene.ask(&token, Method::DELETE, manual, None).await.0, StatusCode::OK);
     scene
         .until(&token, "/v1/apps/shop/roles", |roles| {

@@ -2,7 +2,7 @@
 //!
 //! What to run is the role's `command`, else the line of a Procfile with the worker's name. Each process leads a process
 //! group, which is ended as a whole: SIGTERM, the role's grace, SIGKILL. One that ends by itself is started again, at once
-//! if it had lived a while, else with growing pauses. Those of roles that are not governed any more end. However guv ends,
+//! if it had lived a while, else with growing pauses, which end when the role's source can be read again. Those of roles that are not governed any more end. However guv ends,
 //! also by SIGKILL, no process outlives it: a guard ends those that are left.
 //!
 //! [`Processes`] is the handle of a task, `service`, that owns them; which process is in which state is
@@ -14,12 +14,12 @@ mod service;
 mod slots;
 mod spawn;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use guv_model::{AppName, RoleConfig, WorkerCount, WorkerName};
+use guv_model::{AppName, Role, RoleConfig, WorkerCount, WorkerName};
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -90,6 +90,10 @@ impl Processes {
     }
 }
 
+fn names(roles: &[&RoleConfig]) -> Vec<WorkerName> {
+    roles.iter().map(|role| role.worker.clone()).collect()
+}
+
 /// The most processes of one kind that there can be here.
 fn most() -> u32 {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
@@ -118,7 +122,7 @@ impl Actuator for Processes {
         _: Option<&AppName>,
         roles: &[&RoleConfig],
     ) -> Answers<Option<WorkerCount>, ActuatorError> {
-        let workers: Vec<WorkerName> = roles.iter().map(|role| role.worker.clone()).collect();
+        let workers = names(roles);
         match self.ask(|reply| Command::Count { workers, reply }).await {
             Ok(counts) => {
                 let counts = counts.into_iter().map(|count| Ok(Some(count)));
@@ -129,6 +133,19 @@ impl Actuator for Processes {
                 roles.iter().map(|role| (role.role.clone(), Err(ended()))).collect()
             }
         }
+    }
+
+    async fn failing(&self, _: Option<&AppName>, roles: &[&RoleConfig]) -> HashMap<Role, String> {
+        let workers = names(roles);
+        // If it has ended, counting has told of it.
+        let failing = self.ask(|reply| Command::Failing { workers, reply }).await.unwrap_or_default();
+        let failing = roles.iter().zip(failing);
+        failing.filter_map(|(role, failing)| Some((role.role.clone(), failing?))).collect()
+    }
+
+    fn source_is_back(&self, roles: &[&RoleConfig]) {
+        // With so many commands that this one has no place, the pauses go on.
+        let _ = self.commands.try_send(Command::Retry { workers: names(roles) });
     }
 
     async fn apply(&self, _: Option<&AppName>, changes: &[Change<'_>]) -> Answers<(), ActuatorError> {
@@ -160,7 +177,7 @@ impl Actuator for Processes {
     }
 
     async fn configured(&self, roles: &[&RoleConfig]) {
-        let workers = roles.iter().map(|role| role.worker.clone()).collect();
+        let workers = names(roles).into_iter().collect();
         // If it has ended, so have the processes.
         let _ = self.ask(|reply| Command::Keep { workers, reply }).await;
     }

@@ -21,6 +21,15 @@ pub(super) enum Command {
         workers: Vec<WorkerName>,
         reply: oneshot::Sender<Vec<WorkerCount>>,
     },
+    /// What is wrong with them.
+    Failing {
+        workers: Vec<WorkerName>,
+        reply: oneshot::Sender<Vec<Option<String>>>,
+    },
+    /// Starts those that wait to be started again.
+    Retry {
+        workers: Vec<WorkerName>,
+    },
     Set {
         wish: Wish,
         reply: oneshot::Sender<()>,
@@ -59,6 +68,18 @@ impl Ended {
 struct Unit {
     wish: Wish,
     slots: Slots,
+    /// How the last one ended that nobody had told to.
+    end: String,
+}
+
+impl Unit {
+    fn failing(&self, now: Instant) -> Option<String> {
+        match self.slots.failing(now) {
+            0 => None,
+            1 => Some(format!("a process does not stay up: {}", self.end)),
+            failing => Some(format!("{failing} processes do not stay up: {}", self.end)),
+        }
+    }
 }
 
 /// How a process ended.
@@ -126,25 +147,39 @@ impl Service {
     }
 
     fn command(&mut self, command: Command) {
+        let now = Instant::now();
         // Whoever asked may have gone.
         match command {
             Command::Count { workers, reply } => {
                 let count = |worker: &WorkerName| match self.units.get(worker) {
-                    Some(unit) => unit.slots.count(),
-                    None => Slots::default().count(),
+                    Some(unit) => unit.slots.count(now),
+                    None => Slots::default().count(now),
                 };
                 let _ = reply.send(workers.iter().map(count).collect());
             }
+            Command::Failing { workers, reply } => {
+                let failing = |worker: &WorkerName| self.units.get(worker)?.failing(now);
+                let _ = reply.send(workers.iter().map(failing).collect());
+            }
+            Command::Retry { workers } => {
+                for (_, unit) in self.units.iter_mut().filter(|(worker, _)| workers.contains(worker)) {
+                    unit.slots.retry(now);
+                }
+            }
             Command::Set { wish, reply } => {
                 let unit = self.units.entry(wish.worker.clone());
-                let unit = unit.or_insert_with(|| Unit { wish: wish.clone(), slots: Slots::default() });
+                let unit = unit.or_insert_with(|| Unit {
+                    wish: wish.clone(),
+                    slots: Slots::default(),
+                    end: String::new(),
+                });
                 unit.slots.want(wish.number, wish.grace);
                 unit.wish = wish;
                 let _ = reply.send(());
             }
             Command::Keep { workers, reply } => {
                 for (worker, unit) in self.units.iter_mut().filter(|(worker, _)| !workers.contains(worker)) {
-                    let left = unit.slots.count().current;
+                    let left = unit.slots.count(now).current;
                     if left > 0 {
                         tracing::info!(
                             worker = worker.as_str(),
@@ -192,6 +227,7 @@ impl Service {
             Err(error) => {
                 tracing::warn!(worker = worker.as_str(), %error, "a process could not be started");
                 unit.slots.exited(number, Instant::now());
+                unit.end = format!("it could not be started: {error}");
                 return;
             }
         };
@@ -220,13 +256,15 @@ impl Service {
         }
         self.groups.remove(&(worker.clone(), number));
         let Some(unit) = self.units.get_mut(&worker) else { return };
-        if unit.slots.exited(number, Instant::now()) {
+        if let Some(pause) = unit.slots.exited(number, Instant::now()) {
             tracing::warn!(
                 worker = worker.as_str(),
                 number,
                 end,
-                "a process has ended by itself; it is started again"
+                pause_s = pause.as_secs_f64(),
+                "a process has ended by itself; it is started again after a pause"
             );
+            unit.end = end;
         }
     }
 }

@@ -101,20 +101,30 @@ impl Slots {
         steps
     }
 
-    /// A process has ended, or could not be started. `true` when nobody had asked for that.
-    pub(super) fn exited(&mut self, number: Number, now: Instant) -> bool {
-        let Some(slot) = self.slots.get_mut(&number) else { return false };
+    /// A process has ended, or could not be started. When nobody had asked for that: the pause before it is started again.
+    pub(super) fn exited(&mut self, number: Number, now: Instant) -> Option<Duration> {
+        let slot = self.slots.get_mut(&number)?;
         match slot.phase {
             Phase::Stopping { .. } => {
                 self.slots.remove(&number);
-                false
+                None
             }
-            Phase::Waiting { .. } => false,
+            Phase::Waiting { .. } => None,
             Phase::Running { since } => {
-                let stable = now.saturating_duration_since(since) >= STABLE;
-                slot.failures = if stable { 0 } else { slot.failures + 1 };
-                slot.phase = Phase::Waiting { at: now + pause(slot.failures) };
-                true
+                slot.failures = if is_stable(since, now) { 0 } else { slot.failures + 1 };
+                let pause = pause(slot.failures);
+                slot.phase = Phase::Waiting { at: now + pause };
+                Some(pause)
+            }
+        }
+    }
+
+    /// What made them fail may be over: nobody waits any longer, and the next pauses are short again.
+    pub(super) fn retry(&mut self, now: Instant) {
+        for slot in self.slots.values_mut() {
+            slot.failures = slot.failures.min(1);
+            if let Phase::Waiting { at } = &mut slot.phase {
+                *at = now.min(*at);
             }
         }
     }
@@ -133,25 +143,45 @@ impl Slots {
         self.slots.is_empty()
     }
 
-    /// Those that wait to be started again count: they are wanted, and will come.
-    pub(super) fn count(&self) -> WorkerCount {
-        let stopping = self.number_of(|phase| matches!(phase, Phase::Stopping { .. }));
-        let waiting = self.number_of(|phase| matches!(phase, Phase::Waiting { .. }));
+    /// Those that wait to be started count as wanted, but not as up; nor does one that has failed, until it has stayed.
+    pub(super) fn count(&self, now: Instant) -> WorkerCount {
+        let stopping = self.number_of(|slot| matches!(slot.phase, Phase::Stopping { .. }));
+        let waits = |slot: &Slot| matches!(slot.phase, Phase::Waiting { .. });
         WorkerCount {
-            booting: Some(waiting),
+            booting: Some(self.number_of(|slot| waits(slot) || slot.is_failing(now))),
             draining: Some(stopping),
             drains: true,
             ..WorkerCount::running(self.staying())
         }
     }
 
-    fn staying(&self) -> u32 {
-        self.number_of(|phase| !matches!(phase, Phase::Stopping { .. }))
+    /// How many have ended soon after their start, and have not stayed up since.
+    pub(super) fn failing(&self, now: Instant) -> u32 {
+        self.number_of(|slot| slot.is_failing(now))
     }
 
-    fn number_of(&self, which: impl Fn(Phase) -> bool) -> u32 {
-        u32::try_from(self.slots.values().filter(|slot| which(slot.phase)).count()).unwrap_or(u32::MAX)
+    fn staying(&self) -> u32 {
+        self.number_of(|slot| !matches!(slot.phase, Phase::Stopping { .. }))
     }
+
+    fn number_of(&self, which: impl Fn(&Slot) -> bool) -> u32 {
+        u32::try_from(self.slots.values().filter(|slot| which(slot)).count()).unwrap_or(u32::MAX)
+    }
+}
+
+impl Slot {
+    fn is_failing(&self, now: Instant) -> bool {
+        let stays = match self.phase {
+            Phase::Waiting { .. } => false,
+            Phase::Running { since } => is_stable(since, now),
+            Phase::Stopping { .. } => true,
+        };
+        self.failures > 0 && !stays
+    }
+}
+
+fn is_stable(since: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(since) >= STABLE
 }
 
 /// The pause before a process is started again after that many failures in a row.
@@ -183,11 +213,11 @@ mod tests {
         slots.want(1, GRACE);
         assert_eq!(slots.plan(now), [Step::Terminate(2)]);
         assert_eq!(slots.plan(now), [], "once");
-        assert_eq!((slots.count().current, slots.count().draining), (1, Some(1)));
+        assert_eq!((slots.count(now).current, slots.count(now).draining), (1, Some(1)));
         assert_eq!(slots.wake(), Some(now + GRACE));
         assert_eq!(slots.plan(now + GRACE), [Step::Kill(2)]);
-        assert!(!slots.exited(2, now + GRACE));
-        assert_eq!((slots.wake(), slots.count().draining), (None, Some(0)));
+        assert_eq!(slots.exited(2, now + GRACE), None);
+        assert_eq!((slots.wake(), slots.count(now).draining), (None, Some(0)));
     }
 
     #[test]
@@ -197,19 +227,41 @@ mod tests {
         assert_eq!(steps, [Step::Spawn(1)]);
         let mut pauses = Vec::new();
         for _ in 0..8 {
-            assert!(slots.exited(1, now));
+            let pause = slots.exited(1, now);
+            assert_eq!(slots.failing(now), 1);
             assert_eq!(
-                slots.count(),
+                slots.count(now),
                 WorkerCount { booting: Some(1), draining: Some(0), drains: true, ..WorkerCount::running(1) }
             );
             let next = slots.wake().unwrap();
+            assert_eq!(pause, Some(next - now));
             pauses.push((next - now).as_millis());
             now = next;
             assert_eq!(slots.plan(now), [Step::Spawn(1)]);
+            assert_eq!((slots.failing(now), slots.count(now).booting), (1, Some(1)), "it has not stayed yet");
         }
         assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
-        assert!(slots.exited(1, now + STABLE));
-        assert_eq!(slots.plan(now + STABLE), [Step::Spawn(1)], "it lived a while");
+        let now = now + STABLE;
+        assert_eq!((slots.failing(now), slots.count(now).booting), (0, Some(0)), "it has stayed");
+        assert_eq!(slots.exited(1, now), Some(Duration::ZERO));
+        assert_eq!(slots.plan(now), [Step::Spawn(1)], "it lived a while");
+    }
+
+    #[test]
+    fn when_the_cause_may_be_over_nobody_waits() {
+        let mut now = Instant::now();
+        let (mut slots, _) = wanting(1, now);
+        for _ in 0..6 {
+            slots.exited(1, now);
+            now = slots.wake().unwrap();
+            slots.plan(now);
+        }
+        slots.exited(1, now);
+        assert_eq!(slots.plan(now), []);
+        slots.retry(now);
+        assert_eq!(slots.plan(now), [Step::Spawn(1)]);
+        assert_eq!(slots.failing(now), 1, "until it has stayed");
+        assert_eq!(slots.exited(1, now), Some(Duration::from_secs(1)));
     }
 
     #[test]
@@ -230,11 +282,11 @@ mod tests {
         let now = Instant::now();
         let (mut slots, steps) = wanting(100_000, now);
         assert_eq!(steps.len(), AT_ONCE);
-        assert_eq!((slots.count().current, slots.wake()), (100_000, Some(now)));
+        assert_eq!((slots.count(now).current, slots.wake()), (100_000, Some(now)));
         assert_eq!(slots.plan(now).len(), AT_ONCE);
         slots.want(0, GRACE);
         assert_eq!(slots.plan(now).len(), 2 * AT_ONCE, "those that run are told to end");
-        assert_eq!(slots.count().booting, Some(0));
+        assert_eq!(slots.count(now).booting, Some(0));
     }
 
     #[test]

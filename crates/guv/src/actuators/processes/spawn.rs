@@ -13,6 +13,8 @@ use tokio::process::{Child, Command};
 
 /// The most of a line that is forwarded, in bytes.
 const LINE: u64 = 8 << 10;
+/// The most of a process's last line that is told, in characters.
+const TOLD: usize = 200;
 /// How long the output of a process that has ended is read on: something else may hold it open.
 const DRAIN: Duration = Duration::from_millis(500);
 
@@ -55,7 +57,8 @@ pub(super) fn spawn(recipe: &Recipe<'_>) -> io::Result<Started> {
 }
 
 impl Started {
-    /// Opens the gate, and waits for the end of the process; what it started and left behind goes with it.
+    /// Opens the gate, and waits for the end of the process; what it started and left behind goes with it. Tells how it ended,
+    /// with the last line that it wrote, rather an error.
     pub(super) async fn run(mut self, name: String, forward: bool) -> String {
         let readers = [
             self.child.stdout.take().map(|from| tokio::spawn(read(from, name.clone(), forward))),
@@ -71,13 +74,16 @@ impl Started {
         };
         // There may be nothing left.
         let _ = kill_process_group(self.group, Signal::KILL);
+        let mut last = String::new();
         for reader in readers.into_iter().flatten() {
             let abort = reader.abort_handle();
-            if tokio::time::timeout(DRAIN, reader).await.is_err() {
-                abort.abort();
+            match tokio::time::timeout(DRAIN, reader).await {
+                Ok(Ok(line)) if !line.is_empty() => last = line,
+                Ok(_) => {}
+                Err(_) => abort.abort(),
             }
         }
-        end
+        if last.is_empty() { end } else { format!("{end}: {last}") }
     }
 }
 
@@ -89,16 +95,20 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// Reads to the end, line by line, so that the process never waits for us. Lines that are too long are broken.
-async fn read(from: impl AsyncRead + Unpin, name: String, forward: bool) {
+/// Reads to the end, line by line, so that the process never waits for us. Lines that are too long are broken. Gives the last
+/// line that says something.
+async fn read(from: impl AsyncRead + Unpin, name: String, forward: bool) -> String {
     let mut reader = BufReader::new(from);
-    let mut line = Vec::new();
+    let (mut line, mut last) = (Vec::new(), Vec::new());
     let mut out = forward.then(tokio::io::stderr);
     loop {
         line.clear();
         match (&mut reader).take(LINE).read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return,
+            Ok(0) | Err(_) => return String::from_utf8_lossy(&last).trim().chars().take(TOLD).collect(),
             Ok(_) => {}
+        }
+        if !line.trim_ascii().is_empty() {
+            last.clone_from(&line);
         }
         if let Some(stderr) = &mut out {
             let text = format!("{name} | {}\n", String::from_utf8_lossy(&line).trim_end());

@@ -7,7 +7,7 @@ mod roles;
 mod tokens;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::map_response;
 use axum::response::IntoResponse;
 use axum::routing::{delete, get, post, put};
@@ -59,12 +59,24 @@ pub(super) fn api(api: Api) -> Router {
 pub(super) fn router(state: Api) -> Router {
     Router::new()
         .route("/", get(|headers: HeaderMap| async move { web_ui::page(&headers) }))
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(health))
         .route("/openapi.json", get(|| async { Json(openapi::document()) }))
         .route("/metrics", get(get_metrics))
         .with_state(state.clone())
         .merge(api(state))
         .fallback(web_ui::file)
+}
+
+/// Who is governed is nobody's business here: whoever asks need not have a token.
+async fn health(State(api): State<Api>) -> (StatusCode, String) {
+    match api.apps.all().iter().filter(|(_, app)| app.handle.has_crashed()).count() {
+        0 => (StatusCode::OK, "ok\n".to_owned()),
+        crashed => {
+            let what =
+                format!("governors that have ended by an internal fault: {crashed}; the log tells more\n");
+            (StatusCode::SERVICE_UNAVAILABLE, what)
+        }
+    }
 }
 
 async fn get_metrics(State(api): State<Api>, headers: HeaderMap) -> Result<impl IntoResponse, Refusal> {

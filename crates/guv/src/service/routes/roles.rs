@@ -88,9 +88,23 @@ pub(super) async fn set_manual(
     Body(body): Body<NewManual>,
 ) -> Answer<Set> {
     let governed = api.controlled(&headers, &id)?;
+    let name = Role::new(&role);
+    let (snapshot, config) = (governed.handle.snapshot(), governed.handle.config());
+    if let Some(role) = config.role(&name) {
+        // A schedule may allow another number just now.
+        let last = snapshot.roles.iter().find(|record| record.role == name);
+        let limits = last.map_or(role.limits, |record| record.decision.inputs.parameters.limits);
+        let most = limits.maximum.max(role.limits.maximum);
+        if body.workers > most {
+            let message = format!(
+                "role `{name}` has at most {most} workers: set no more than that, or raise its `maximum` first"
+            );
+            return Err(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, message));
+        }
+    }
     let until = governed.handle.now() + Duration::from_secs(body.seconds.into());
     let manual = Manual { workers: body.workers, until };
-    governed.handle.set_manual(&Role::new(&role), Some(manual)).await?;
+    governed.handle.set_manual(&name, Some(manual)).await?;
     Ok(set(role, Some(until)))
 }
 

@@ -86,6 +86,10 @@ impl Management {
         };
         let looks: Vec<_> =
             stream::iter(queues.iter().cloned().map(one)).buffer_unordered(REQUESTS).collect().await;
+        if looks.iter().any(|(_, look)| *look == Err(Failure::Missing)) {
+            // So it answers for a virtual host that is not there, too.
+            self.get(endpoint, "", "page=1&page_size=1&columns=name").await?;
+        }
         // What concerns all of them is told once, as the failure of the place.
         match looks
             .iter()
@@ -159,9 +163,14 @@ impl Management {
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 let user = &endpoint.user;
-                let what =
-                    format!("{place} refuses user `{user}`; it needs the tag `monitoring` or `management`");
-                return Err(Failure::Refused(what));
+                let body = read(response).await.ok().flatten().unwrap_or_default();
+                // "Login failed", or, of somebody who is known, "Not management user".
+                let remedy = if String::from_utf8_lossy(&body).contains("Login failed") {
+                    "check the user and the password in the broker's URL"
+                } else {
+                    "it needs the tag `monitoring` or `management`"
+                };
+                return Err(Failure::Refused(format!("{place} refuses user `{user}`; {remedy}")));
             }
             StatusCode::BAD_REQUEST => {
                 let what =

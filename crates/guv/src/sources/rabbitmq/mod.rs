@@ -3,12 +3,15 @@
 //! A cycle's numbers come from the management API: it tells apart what is ready and what is in flight, and knows rates.
 //! Where it is not to be had (no plugin, no permission, its statistics disabled, as RabbitMQ 4 recommends for large
 //! brokers) the queues are declared passively by AMQP instead: that tells what is ready and how many consumers there
-//! are; what is in flight is unknown then. Since the API lags by seconds, watched queues are glanced at by AMQP too.
+//! are; what is in flight is unknown then. Since the API lags by seconds, watched queues are glanced at by AMQP too, and
+//! what a glance has seen to wait counts until the API tells of it.
 
 #[cfg(feature = "amqp")]
 mod amqp;
 pub(super) mod decode;
 mod endpoint;
+#[cfg(feature = "amqp")]
+mod glanced;
 mod management;
 
 #[cfg(feature = "amqp")]
@@ -23,6 +26,8 @@ use url::Url;
 #[cfg(feature = "amqp")]
 use self::amqp::Amqp;
 use self::endpoint::Endpoint;
+#[cfg(feature = "amqp")]
+use self::glanced::Glanced;
 use self::management::Management;
 use super::failure::Failure;
 use super::queues::{ByPlace, Looks, Queues, Signs};
@@ -50,7 +55,19 @@ impl RabbitMq {
             amqp: Amqp::default(),
             #[cfg(feature = "amqp")]
             told: Told::default(),
+            #[cfg(feature = "amqp")]
+            glanced: Glanced::default(),
         })))
+    }
+}
+
+impl RabbitMq {
+    /// Whether the broker of a role that names no source, or one of RabbitMQ, can be one; of another source it says nothing.
+    pub(crate) fn reads(role: &RoleConfig) -> Result<(), String> {
+        match role.source.as_ref().map_or(KIND, |part| part.kind()) {
+            kind @ (KIND | "amqp") => address(role, kind).map(drop),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -82,6 +99,8 @@ struct Broker {
     amqp: Amqp,
     #[cfg(feature = "amqp")]
     told: Told,
+    #[cfg(feature = "amqp")]
+    glanced: Glanced,
 }
 
 /// Why the management API of each broker is not to be had, so that a reason that lasts is logged once.
@@ -94,7 +113,7 @@ impl Told {
     fn note(&self, broker: &Url, failure: &Failure) {
         let before = self.lock().insert(broker.clone(), failure.clone());
         if before.as_ref() != Some(failure) {
-            tracing::info!(?failure, "queues are declared passively: what is in flight is unknown");
+            tracing::info!(%failure, "queues are declared passively: what is in flight is unknown");
         }
     }
 
@@ -150,13 +169,17 @@ impl Queues for Broker {
     }
 
     async fn look(&self, place: &Place, queues: &[QueueName]) -> Result<Looks, Failure> {
-        let looks = if place.regex {
+        #[cfg_attr(not(feature = "amqp"), expect(unused_mut, reason = "only glances change it"))]
+        let mut looks = if place.regex {
             self.api.matching(&place.endpoint, queues).await
         } else {
             self.api.named(&place.endpoint, queues).await
         };
         #[cfg(feature = "amqp")]
         if let (Some(url), false) = (&place.amqp, place.regex) {
+            if let Ok(looks) = &mut looks {
+                self.glanced.raise(place, looks);
+            }
             return self.completed(url, looks, queues).await;
         }
         looks
@@ -165,7 +188,11 @@ impl Queues for Broker {
     #[cfg(feature = "amqp")]
     async fn glance(&self, place: &Place, queues: &[QueueName]) -> Result<Looks, Failure> {
         match &place.amqp {
-            Some(url) if !place.regex => self.amqp.glance(url, queues).await,
+            Some(url) if !place.regex => {
+                let looks = self.amqp.glance(url, queues).await?;
+                self.glanced.note(place, &looks);
+                Ok(looks)
+            }
             _ => Ok(Looks::new()),
         }
     }
@@ -218,7 +245,12 @@ impl Broker {
                 Ok(seen)
             }
             // What the API said is the better hint at what is wrong; both are told.
-            (Err(failure), looks) => looks.map_err(|first| first.and(failure)),
+            (Err(failure), looks) => looks.map_err(|first| match first.and(failure) {
+                Failure::Unreachable(what) => {
+                    Failure::Unreachable(format!("{what}; check that it runs, and the broker's URL"))
+                }
+                failure => failure,
+            }),
         }
     }
 }
@@ -235,7 +267,7 @@ impl Queues for AmqpAlone {
         if role.source.is_none() {
             return Err("the role does not ask for it; say `source: amqp`".to_owned());
         }
-        address(role, "amqp").cloned()
+        address(role, "amqp").map(|url| endpoint::with_vhost(url, None))
     }
 
     async fn look(&self, url: &Url, queues: &[QueueName]) -> Result<Looks, Failure> {

@@ -210,3 +210,34 @@ async fn a_role_is_accepted_if_there_is_something_to_run() {
     assert!(accepts("r: {actuator: processes}").unwrap_err().contains("`command:`"));
     assert!(accepts("polite: {actuator: docker}").unwrap_err().contains("docker"));
 }
+
+#[tokio::test]
+async fn one_that_does_not_stay_up_is_neither_up_nor_well_until_it_stays() {
+    let workers = Workers::start();
+    let crash = role(
+        "r: {worker: crash, actuator: {kind: processes, command: 'test -e ok && exec sleep 600; echo x >> starts; echo boom >&2; exit 3'}}",
+    );
+    apply(&workers.processes, &crash, 2).await.unwrap();
+    let failing = async || workers.processes.failing(None, &[&crash]).await.remove(&crash.role);
+    let up = async || {
+        let count = count(&workers.processes, &crash).await.unwrap().expect("it counts");
+        count.current - count.booting.expect("it knows")
+    };
+    let starts = workers.folder.path().join("starts");
+    wait_until("both were started again", || {
+        std::fs::read_to_string(&starts).unwrap_or_default().lines().count() >= 6
+    })
+    .await;
+    assert_eq!(failing().await.as_deref(), Some("2 processes do not stay up: exit status 3: boom"));
+    assert_eq!(up().await, 0);
+
+    std::fs::write(workers.folder.path().join("ok"), "").unwrap();
+    workers.processes.source_is_back(&[&crash]);
+    let stays = async {
+        while failing().await.is_some() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, stays).await.expect("they stay");
+    assert_eq!(up().await, 2);
+}

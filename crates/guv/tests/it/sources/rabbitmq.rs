@@ -3,6 +3,8 @@
 //! `RABBITMQ_URL` and `RABBITMQ_MANAGEMENT_URL` tell where it is; `make test` starts one and sets both.
 
 use std::collections::HashMap;
+#[cfg(feature = "amqp")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use guv::sources::RabbitMq;
@@ -134,7 +136,11 @@ async fn refused_credentials_name_the_user_and_not_the_password() {
     let any = role(&format!("any: {{broker: '{management}'}}"));
     let error = sample(&RabbitMq::new(None).unwrap(), &any).await.unwrap_err();
     assert!(matches!(error, SourceError::Refused { .. }), "{error:?}");
-    assert!(error.to_string().contains("`nobody`") && !error.to_string().contains("hunter2"), "{error}");
+    assert!(
+        error.to_string().contains("refuses user `nobody`; check the user")
+            && !error.to_string().contains("hunter2"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -194,6 +200,15 @@ async fn a_virtual_host_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_virtual_host_that_is_not_there_is_no_missing_queue() {
+    let server = RealServer::connect().await;
+    let broker = format!("{}/there-is-none", server.broker);
+    let error = sample(&server.source, &role(&format!("r: {{broker: '{broker}'}}"))).await.unwrap_err();
+    assert!(matches!(error, SourceError::Refused { .. }), "{error:?}");
+    assert!(error.to_string().contains("knows no such virtual host; check the broker's URL"), "{error}");
+}
+
+#[tokio::test]
 async fn a_server_that_is_away_is_unreachable() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // A port that was free a moment ago.
@@ -206,6 +221,7 @@ async fn a_server_that_is_away_is_unreachable() {
     assert!(!told.contains("hunter2"), "{told}");
     if cfg!(feature = "amqp") {
         assert!(told.contains("; and by AMQP, RabbitMQ at 127.0.0.1"), "{told}");
+        assert!(told.ends_with("; check that it runs, and the broker's URL"), "{told}");
     }
 }
 
@@ -236,6 +252,9 @@ async fn without_the_management_api_the_queue_tells_what_is_ready_and_the_rest_i
     };
     let alone = format!("{{kind: rabbitmq, management: 'http://127.0.0.1:{port}'}}");
     let amqp = guv::sources::amqp();
+    // The usual virtual host, as without the slash.
+    let slash = role(&format!("r: {{broker: '{}/', queue: '{queue}', source: amqp}}", server.broker));
+    eventually(&amqp, &slash, |seen| seen.ready == Some(1)).await;
     let sources: [(&str, &dyn Source); 2] = [(&alone, &server.source), ("amqp", &amqp)];
     for (kind, source) in sources {
         let told = |seen: &Sample| (seen.ready, seen.unacknowledged, seen.consumers);
@@ -268,5 +287,43 @@ async fn the_first_message_wakes_the_role() {
         ended = server.source.watch(&config.roles, &wake) => panic!("{ended:?}"),
     };
     assert_eq!(woken, [queue.as_str().into()].into());
+    server.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+}
+
+#[cfg(feature = "amqp")]
+#[tokio::test]
+async fn a_burst_on_an_idle_queue_has_its_workers_before_the_statistics_tell_of_it() {
+    let server = RealServer::connect().await;
+    let queue = shared(&server, "burst").await;
+    let config = server.config([queue.clone()]);
+    // The API has told of the queue: from here on it says that nothing waits until its statistics are collected again.
+    server.wait_for(&config, |_, seen| (seen.ready, seen.unacknowledged) == (Some(0), Some(0)), "").await;
+    let platform = doubles::Platform::running(&[(queue.as_str(), 0)]);
+    let source = RabbitMq::new(Some(variable("RABBITMQ_MANAGEMENT_URL").parse().unwrap())).unwrap();
+    let registry = guv::Registry::new()
+        .with_source("rabbitmq", Arc::new(source))
+        .with_actuator("platform", Arc::new(platform.clone()));
+    let text =
+        format!("'*': {{broker: '{}', pollinterval: 600, min: 0, max: 8}}\n'{queue}': {{}}", server.broker);
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let options = guv::governor::Options::default();
+    let config = doubles::config(&text);
+    let handle = guv::governor::Governor::start(config, registry, options, cancel.clone()).unwrap();
+    // The poll at the start, and the round after the first glance, which may have changed something.
+    let mut decisions = handle.decisions();
+    for _ in 0..2 {
+        tokio::time::timeout(PATIENCE, decisions.recv()).await.expect("a decision").unwrap();
+    }
+
+    let before = std::time::Instant::now();
+    for _ in 0..60 {
+        publish(&server, &queue).await;
+    }
+    while platform.workers(&queue) == 0 {
+        assert!(before.elapsed() < Duration::from_secs(60), "nobody has come");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(before.elapsed() < Duration::from_secs(2), "{:?}", before.elapsed());
+    cancel.cancel();
     server.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
 }
