@@ -76,6 +76,11 @@ impl RoleState {
         self.memory.deadline.accepted(workers, now);
     }
 
+    /// Somebody else goes on with what is known: what was asked for last may not have come, and may be asked for again.
+    pub fn handed_over(&mut self) {
+        self.accepted = None;
+    }
+
     /// Takes over a changed configuration: the newest estimates are kept, within the new limits.
     pub fn reconfigure(&mut self, window: usize, limits: WorkerLimits) {
         self.memory.window.resize(window);

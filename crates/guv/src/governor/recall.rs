@@ -39,6 +39,7 @@ pub(super) async fn recall(
                 );
             }
         }
+        states.values_mut().for_each(RoleState::handed_over);
         states
     });
     read.await.unwrap_or_default()
