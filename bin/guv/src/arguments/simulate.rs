@@ -19,7 +19,8 @@ Examples:
 
 A trace is a CSV file with a line of headings and then `seconds,arrivals` for each of equally long times; or, where the second
 heading begins with `service`, `seconds,service` for each job.
-Workers are asked for, start, stop and are paid for as on a real platform; the decisions are those of `guv run`.")]
+Workers are asked for, start, stop and are paid for as on a real platform; the decisions are those of `guv run` at its
+polls. What a watched source tells between two polls is left out: there a burst is answered sooner than here.")]
 pub(crate) struct Simulate {
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
