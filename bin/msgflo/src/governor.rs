@@ -52,7 +52,7 @@ impl Scaling {
             let minimum = role.limits.bound(0);
             network.scale(role.worker.as_str().into(), minimum).await?;
         }
-        let source = scale::Queues::watch(connected).await?;
+        let source = scale::Queues::watch(connected, network.clone()).await?;
         let registry = guv::Registry::new()
             .with_source("broker", Arc::new(source))
             .with_actuator("processes", Arc::new(scale::Workers::new(network)));
