@@ -17,6 +17,7 @@ mod outcome;
 mod participants;
 mod procfile;
 mod register;
+mod remarks;
 mod run;
 mod save;
 mod scale;

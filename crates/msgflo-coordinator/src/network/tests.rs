@@ -115,7 +115,7 @@ fn an_unknown_port_fails_and_names_those_that_there_are() {
     let (mut bench, _) = Bench::new("a(X) OUTT -> IN b(Y)", &["a", "b"]);
     bench.heard("a-1", &[], &["OUT", "ERROR"]);
     assert_eq!(bench.heard("b-1", &["IN"], &[]), []);
-    let reason = "`a` has no outport `outt`; it has: OUT, ERROR".to_owned();
+    let reason = "`a` has no outport `outt`; it has: OUT, ERROR; did you mean `OUT`?".to_owned();
     assert_eq!(bench.edges(), [(EdgeState::Failed, Some(reason))]);
 }
 
@@ -379,7 +379,9 @@ fn a_packet_waits_for_its_receiver_and_comes_back_if_there_is_none() {
     bench.now = bench.network.wake().unwrap();
     assert!(matches!(&bench.tell(Input::Tick)[..], [Action::Return(..)]));
     let no_port = PortRef { port: "NONE".into(), ..target };
-    assert!(matches!(&bench.tell(Input::Send(no_port, message))[..], [Action::Return(..)]));
+    let returned = bench.tell(Input::Send(no_port, message));
+    let told = "`b.NONE` is not an inport with a queue; there are: IN";
+    assert!(matches!(&returned[..], [Action::Return(_, reason)] if reason == told), "{returned:?}");
 }
 
 #[test]
