@@ -303,7 +303,8 @@ fn a_role_at_zero_is_started_once_to_introduce_itself() {
 fn a_process_that_dies_is_shown_with_its_last_words() {
     let (mut bench, _) = Bench::new(SERVICE, &["web", "store"]);
     let instance = Instance { unit: UnitName("resize".into()), number: 1 };
-    assert_eq!(bench.tell(Input::Exited { instance, exit: exit() }), []);
+    let told = bench.tell(Input::Exited { instance, exit: exit() });
+    assert!(matches!(&told[..], [Action::Tell(ended)] if ended.status == "exit status 1"), "{told:?}");
     let node = bench.network.status(bench.now).nodes.remove(1);
     assert_eq!((node.state, node.process.unwrap().last_exit), (NodeState::Failed, Some(exit())));
 }
