@@ -52,7 +52,16 @@ impl Loaded {
         };
         match parsed {
             Ok(parsed) => {
-                Problems::warn(path, &text, parsed.warnings.iter().map(problem));
+                let (errors, warnings): (Vec<_>, Vec<_>) =
+                    parsed.warnings.iter().partition(|warning| warning.cause.is_contradiction());
+                Problems::warn(path, &text, warnings.into_iter().map(problem));
+                if !errors.is_empty() {
+                    return Err(Stop::problems(Problems::errors(
+                        path,
+                        &text,
+                        errors.into_iter().map(problem),
+                    )));
+                }
                 Ok(Self { path: path.to_owned(), text, parsed })
             }
             Err(error) => {
@@ -194,6 +203,8 @@ fn validated(path: &Path, arguments: &LibraryArguments, json: bool) -> Outcome {
     let (nodes, connections) = (graph.processes.len(), graph.connections.len());
     if json {
         print_json(&serde_json::json!({"valid": true, "nodes": nodes, "connections": connections}))?;
+    } else if nodes + connections == 0 {
+        print(format!("{}: there is nothing in it", path.display()))?;
     } else {
         print(format!("{}: {nodes} nodes, {connections} connections, no problem", path.display()))?;
     }
