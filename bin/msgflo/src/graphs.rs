@@ -191,13 +191,13 @@ fn validated(path: &Path, arguments: &LibraryArguments, json: bool) -> Outcome {
     let library = library(arguments, path)?;
     let graph = &loaded.parsed.graph;
     let choice = match library.components().next() {
-        Some(_) => choice(&[], &arguments.ignore),
         // Nobody says what can be started: of the participants nothing is known.
-        None => {
+        None if arguments.library.is_none() => {
             let nodes = graph.processes.iter();
             let roles = nodes.filter(|(_, node)| !msgflo_coordinator::is_binding(node.component.as_str()));
             Choice { ignore: roles.map(|(name, _)| name.as_str().into()).collect(), ..Choice::default() }
         }
+        _ => choice(&[], &arguments.ignore),
     };
     loaded.desired(&library, &choice)?;
     let (nodes, connections) = (graph.processes.len(), graph.connections.len());

@@ -121,3 +121,11 @@ fn a_graph_without_anything_is_told_from_a_good_one() {
     let said = call.msgflo(&["graph", "validate", "empty.fbp"]);
     assert_eq!(said, (0, "empty.fbp: there is nothing in it\n".to_owned(), String::new()));
 }
+
+#[test]
+fn a_library_that_is_named_and_has_no_components_is_no_library() {
+    let call = Call::with(&[("service.fbp", SERVICE), ("other.json", r#"{"name": "other"}"#)]);
+    let (status, _, err) = call.msgflo(&["graph", "validate", "service.fbp", "--library", "other.json"]);
+    assert!(status == 78 && err.contains("imageresize/HttpApi"), "{status}: {err}");
+    assert_eq!(call.msgflo(&["graph", "validate", "service.fbp"]).0, 0, "nobody says what can be started");
+}
