@@ -22,6 +22,8 @@ use crate::outcome::{Failure, Stop};
 
 /// How many queues the broker is asked for at once.
 const CONCURRENCY: usize = 16;
+/// How long workers may take to announce their queues before the first look, and the pause between two looks whether they have.
+const INTRODUCTION: (Duration, Duration) = (Duration::from_secs(5), Duration::from_millis(100));
 /// A participant that has jobs in hand reports every few seconds: one that did not for this long has died.
 const SILENCE: Duration = Duration::from_secs(20);
 
@@ -101,6 +103,7 @@ pub(crate) struct Queues {
     jobs: Arc<Mutex<Jobs>>,
     /// Queues that are not there, and for which others were proposed.
     doubted: Mutex<HashSet<QueueName>>,
+    began: Instant,
 }
 
 impl Queues {
@@ -121,7 +124,23 @@ impl Queues {
             coordinator,
             jobs,
             doubted: Mutex::default(),
+            began: Instant::now(),
         })
+    }
+
+    /// What participants announced. In the beginning the workers are waited for, so that the first look finds their queues.
+    async fn participants(&self, roles: &[&RoleConfig]) -> Vec<Participant> {
+        loop {
+            // Without an answer the network is ending, and so are we.
+            let participants = self.coordinator.participants().await.unwrap_or_default();
+            let is_there = |role: &&RoleConfig| {
+                participants.iter().any(|participant| participant.role.as_str() == role.worker.as_str())
+            };
+            if roles.iter().all(is_there) || self.began.elapsed() > INTRODUCTION.0 {
+                return participants;
+            }
+            tokio::time::sleep(INTRODUCTION.1).await;
+        }
     }
 
     async fn sample_role(&self, role: &Asked, participants: &[Participant]) -> Result<Sample, SourceError> {
@@ -192,8 +211,7 @@ impl Queues {
 #[async_trait]
 impl Source for Queues {
     async fn sample(&self, roles: &[&RoleConfig]) -> Answers<Sample, SourceError> {
-        // Without an answer the network is ending, and so are we.
-        let participants = self.coordinator.participants().await.unwrap_or_default();
+        let participants = self.participants(roles).await;
         let asked: Vec<_> = roles.iter().map(|role| Asked::of(role)).collect();
         let samples = stream::iter(asked).map(|role| {
             let participants = &participants;
