@@ -15,7 +15,7 @@ use crate::outcome::{Failure, Outcome, Stop, print, print_json, write_out};
 /// A graph with the text that it came from.
 pub(crate) struct Loaded {
     pub(crate) path: PathBuf,
-    text: String,
+    pub(crate) text: String,
     pub(crate) parsed: Parsed,
 }
 
