@@ -94,7 +94,10 @@ fn history(state: &Path) -> Option<History> {
             .map_err(|error| because(&error).to_string())
     });
     match opened {
-        Ok(history) => Some(history),
+        Ok(history) => {
+            eprintln!("scaling: {}", state.join("scaling.sqlite").display());
+            Some(history)
+        }
         Err(error) => {
             tracing::warn!(folder = %state.display(), error, "no history of the scaling is kept");
             None
