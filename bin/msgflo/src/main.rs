@@ -1,5 +1,6 @@
 //! The msgflo program: flags, the registries, and what each command does.
 
+mod announced;
 mod arguments;
 mod broker;
 mod broker_embedded;

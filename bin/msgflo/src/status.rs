@@ -11,6 +11,8 @@ use serde_json::Value;
 use crate::arguments::Status;
 use crate::outcome::{Failure, Outcome, Stop, because, print_json, write_out};
 
+/// Where a running network is, unless it is said.
+pub(crate) const URL: &str = "http://127.0.0.1:3569";
 /// How long the answer is waited for.
 const DEADLINE: Duration = Duration::from_secs(10);
 
