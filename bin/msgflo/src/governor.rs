@@ -52,7 +52,7 @@ impl Scaling {
             let minimum = role.limits.bound(0);
             network.scale(role.worker.as_str().into(), minimum).await?;
         }
-        let source = scale::Queues::watch(connected).await?;
+        let source = scale::Queues::watch(connected, network.clone()).await?;
         let registry = guv::Registry::new()
             .with_source("broker", Arc::new(source))
             .with_actuator("processes", Arc::new(scale::Workers::new(network)));
@@ -94,7 +94,10 @@ fn history(state: &Path) -> Option<History> {
             .map_err(|error| because(&error).to_string())
     });
     match opened {
-        Ok(history) => Some(history),
+        Ok(history) => {
+            eprintln!("scaling: {}", state.join("scaling.sqlite").display());
+            Some(history)
+        }
         Err(error) => {
             tracing::warn!(folder = %state.display(), error, "no history of the scaling is kept");
             None

@@ -15,7 +15,7 @@ use crate::outcome::{Failure, Outcome, Stop, print, print_json, write_out};
 /// A graph with the text that it came from.
 pub(crate) struct Loaded {
     pub(crate) path: PathBuf,
-    text: String,
+    pub(crate) text: String,
     pub(crate) parsed: Parsed,
 }
 
@@ -52,7 +52,16 @@ impl Loaded {
         };
         match parsed {
             Ok(parsed) => {
-                Problems::warn(path, &text, parsed.warnings.iter().map(problem));
+                let (errors, warnings): (Vec<_>, Vec<_>) =
+                    parsed.warnings.iter().partition(|warning| warning.cause.is_contradiction());
+                Problems::warn(path, &text, warnings.into_iter().map(problem));
+                if !errors.is_empty() {
+                    return Err(Stop::problems(Problems::errors(
+                        path,
+                        &text,
+                        errors.into_iter().map(problem),
+                    )));
+                }
                 Ok(Self { path: path.to_owned(), text, parsed })
             }
             Err(error) => {
@@ -182,18 +191,20 @@ fn validated(path: &Path, arguments: &LibraryArguments, json: bool) -> Outcome {
     let library = library(arguments, path)?;
     let graph = &loaded.parsed.graph;
     let choice = match library.components().next() {
-        Some(_) => choice(&[], &arguments.ignore),
         // Nobody says what can be started: of the participants nothing is known.
-        None => {
+        None if arguments.library.is_none() => {
             let nodes = graph.processes.iter();
             let roles = nodes.filter(|(_, node)| !msgflo_coordinator::is_binding(node.component.as_str()));
             Choice { ignore: roles.map(|(name, _)| name.as_str().into()).collect(), ..Choice::default() }
         }
+        _ => choice(&[], &arguments.ignore),
     };
     loaded.desired(&library, &choice)?;
     let (nodes, connections) = (graph.processes.len(), graph.connections.len());
     if json {
         print_json(&serde_json::json!({"valid": true, "nodes": nodes, "connections": connections}))?;
+    } else if nodes + connections == 0 {
+        print(format!("{}: there is nothing in it", path.display()))?;
     } else {
         print(format!("{}: {nodes} nodes, {connections} connections, no problem", path.display()))?;
     }

@@ -1,5 +1,6 @@
 //! The msgflo program: flags, the registries, and what each command does.
 
+mod announced;
 mod arguments;
 mod broker;
 mod broker_embedded;
@@ -17,6 +18,7 @@ mod outcome;
 mod participants;
 mod procfile;
 mod register;
+mod remarks;
 mod run;
 mod save;
 mod scale;

@@ -9,8 +9,8 @@ use msgflo_core::{Delivery, Message, QueueName};
 use serde_json::{Value, json};
 
 use crate::arguments::{Dump, Send};
-use crate::broker;
 use crate::outcome::{Failure, Outcome, Stop, print, write_out};
+use crate::{announced, broker, status};
 
 pub(crate) async fn send(arguments: Send) -> Outcome {
     let message = match &arguments.json {
@@ -36,7 +36,8 @@ pub(crate) async fn send(arguments: Send) -> Outcome {
 pub(crate) async fn dump(arguments: Dump) -> Outcome {
     let broker = broker::connect_existing(arguments.broker.broker.as_deref()).await?;
     let queue = QueueName::from(arguments.queue.as_str());
-    let mut deliveries = broker.consume(&queue, arguments.amount).await?;
+    let consume = async |queue: &QueueName| broker.consume(queue, arguments.amount).await;
+    let mut deliveries = announced::open(&queue, status::URL, None, consume).await?;
     // Held until the end: one that went back at once would be delivered to us again.
     let mut held: Vec<Delivery> = Vec::new();
     let idle = Duration::try_from_secs_f64(arguments.idle)

@@ -122,10 +122,12 @@ impl miette::Diagnostic for Failure {
     }
 }
 
-/// An error with all that caused it.
+/// An error with all that caused it. What repeats its cause, as errors of some libraries do, is said once.
 pub(crate) fn because(error: &dyn std::error::Error) -> Failure {
     let causes = std::iter::successors(error.source(), |error| error.source());
-    Failure::new(causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}")))
+    Failure::new(causes.map(ToString::to_string).fold(error.to_string(), |text, cause| {
+        if text.ends_with(&cause) { text } else { format!("{text}: {cause}") }
+    }))
 }
 
 impl From<io::Error> for Failure {
@@ -146,9 +148,9 @@ impl From<msgflo_core::Error> for Stop {
         use msgflo_core::Error as E;
         let failure = because(&error);
         match &error {
-            E::InvalidUrl { .. } | E::UnknownScheme { .. } => {
-                Self::config(failure.help("say --broker amqp://user:password@host:port/vhost"))
-            }
+            E::InvalidUrl { .. } | E::UnknownScheme { .. } => Self::config(failure.help(
+                "say --broker amqp://user:password@host:port/vhost; for `msgflo run` also embedded: or embedded+mqtt:",
+            )),
             E::AccessRefused { .. } => Self::config(
                 failure.help("check the user, the password and the vhost in --broker or MSGFLO_BROKER"),
             ),

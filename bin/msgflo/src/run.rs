@@ -19,6 +19,7 @@ use crate::governor::{Scaler, Scaling};
 use crate::graphs::{self, Loaded};
 use crate::interface::{self, Interface, InterfaceArguments};
 use crate::outcome::{Failure, INTERRUPTED, Outcome, Stop, print};
+use crate::remarks;
 use crate::save::GraphFile;
 
 pub(crate) async fn run(arguments: Run) -> Outcome {
@@ -46,6 +47,7 @@ pub(crate) async fn run(arguments: Run) -> Outcome {
     let stop = CancellationToken::new();
     let mut coordinator =
         Coordinator::start(options(&connected, desired, &arguments.forward)?, stop.clone()).await?;
+    let _remarks = AbortOnDropHandle::new(tokio::spawn(remarks::log(coordinator.handle())));
     let governor = match scaling {
         Some(scaling) => Some(scaling.start(&coordinator, &connected, &state, stop.child_token()).await?),
         None => None,

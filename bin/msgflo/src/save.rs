@@ -1,6 +1,6 @@
 //! The file of a graph that is edited while it runs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use fbp::{Comment, Graph, Loss};
@@ -15,8 +15,16 @@ pub(crate) struct GraphFile {
     path: PathBuf,
     format: Format,
     comments: Vec<Comment>,
-    /// The graph as the file has it. A graph that is the same is not written, so that nobody's layout is changed for nothing.
-    saved: Mutex<Graph>,
+    saved: Mutex<Saved>,
+}
+
+/// What the file had when it was last read or written.
+#[derive(Debug)]
+struct Saved {
+    /// A graph that is the same is not written, so that nobody's layout is changed for nothing.
+    graph: Graph,
+    /// A file that says something else now was changed by somebody else, and stays.
+    text: String,
 }
 
 impl GraphFile {
@@ -32,7 +40,7 @@ impl GraphFile {
             path: loaded.path.clone(),
             format,
             comments: loaded.parsed.comments.clone(),
-            saved: Mutex::new(graph.clone()),
+            saved: Mutex::new(Saved { graph: graph.clone(), text: loaded.text.clone() }),
         };
         Ok((file, graph))
     }
@@ -54,20 +62,33 @@ impl GraphFile {
 impl Store for GraphFile {
     fn save(&self, graph: &Graph) -> Result<Vec<String>, String> {
         let mut saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
-        if *saved == *graph {
+        if saved.graph == *graph {
             return Ok(Vec::new());
         }
         let (text, lost) = self.text(graph);
-        replace(&self.path, &text).map_err(|error| format!("{}: {error}", self.path.display()))?;
-        *saved = graph.clone();
+        let write =
+            |path: &Path| replace(path, &text).map_err(|error| format!("{}: {error}", path.display()));
+        // One that is gone is made anew.
+        let there = std::fs::read_to_string(&self.path).ok();
+        if there.is_some_and(|there| there != saved.text && there != text) {
+            let mut ours = self.path.clone().into_os_string();
+            ours.push(".ours");
+            let ours = PathBuf::from(ours);
+            write(&ours)?;
+            let (path, ours) = (self.path.display(), ours.display());
+            return Err(format!(
+                "somebody else has changed {path}, which stays as it is; the graph that runs is in {ours}: put it, or what you want of \
+                 both, in {path}, and run that"
+            ));
+        }
+        write(&self.path)?;
+        *saved = Saved { graph: graph.clone(), text };
         Ok(lost)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     fn opened(folder: &Path, name: &str, text: &str) -> (PathBuf, GraphFile, Graph) {
@@ -92,6 +113,24 @@ mod tests {
         assert_eq!(file.save(&graph), Ok(vec![]));
         let (_, again) = GraphFile::of(&Loaded::read(&path, true).unwrap()).unwrap();
         assert_eq!(again, graph);
+    }
+
+    #[test]
+    fn what_somebody_else_has_written_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, file, mut graph) = opened(folder.path(), "g.fbp", "a(A)\n");
+        graph.add_node("b".into(), fbp::Process::new("B")).unwrap();
+        assert_eq!(file.save(&graph), Ok(vec![]), "what we wrote ourselves is no edit of others");
+        std::fs::write(&path, "mine(A)\n").unwrap();
+        graph.add_node("c".into(), fbp::Process::new("C")).unwrap();
+        let ours = folder.path().join("g.fbp.ours");
+        for _ in 0..2 {
+            assert!(file.save(&graph).unwrap_err().contains("somebody else has changed"));
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine(A)\n");
+        std::fs::rename(ours, &path).unwrap();
+        assert_eq!(file.save(&graph), Ok(vec![]), "ours was taken");
+        assert!(std::fs::read_to_string(&path).unwrap().contains("c(C)"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where guv and msgflo meet: the broker as a source of queues, the supervisor as an actuator.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use guv::{
     Source, SourceError, WorkerCount,
 };
 use msgflo_coordinator::{Desired, Handle};
-use msgflo_core::{Broker, JobReport, ParticipantId, QueueName};
+use msgflo_core::{Broker, JobReport, Participant, ParticipantId, QueueName};
 
 use crate::broker::Connected;
 use crate::located::{Problem, Problems};
@@ -22,6 +22,8 @@ use crate::outcome::{Failure, Stop};
 
 /// How many queues the broker is asked for at once.
 const CONCURRENCY: usize = 16;
+/// How long workers may take to announce their queues before the first look, and the pause between two looks whether they have.
+const INTRODUCTION: (Duration, Duration) = (Duration::from_secs(5), Duration::from_millis(100));
 /// A participant that has jobs in hand reports every few seconds: one that did not for this long has died.
 const SILENCE: Duration = Duration::from_secs(20);
 
@@ -97,12 +99,16 @@ fn problem(diagnostic: &Diagnostic) -> Problem {
 pub(crate) struct Queues {
     broker: Arc<dyn Broker>,
     embedded: Option<msgflo_broker::Handle>,
+    coordinator: Handle,
     jobs: Arc<Mutex<Jobs>>,
+    /// Queues that are not there, and for which others were proposed.
+    doubted: Mutex<HashSet<QueueName>>,
+    began: Instant,
 }
 
 impl Queues {
     /// Listens from now on to what participants report of their jobs.
-    pub(crate) async fn watch(connected: &Connected) -> Result<Self, Stop> {
+    pub(crate) async fn watch(connected: &Connected, coordinator: Handle) -> Result<Self, Stop> {
         let jobs = Arc::new(Mutex::new(Jobs::default()));
         let mut reports = connected.broker.watch_jobs().await?;
         let heard = Arc::downgrade(&jobs);
@@ -112,7 +118,54 @@ impl Queues {
                 jobs.lock().unwrap_or_else(PoisonError::into_inner).hear(report, Instant::now());
             }
         });
-        Ok(Self { broker: connected.broker.clone(), embedded: connected.embedded.clone(), jobs })
+        Ok(Self {
+            broker: connected.broker.clone(),
+            embedded: connected.embedded.clone(),
+            coordinator,
+            jobs,
+            doubted: Mutex::default(),
+            began: Instant::now(),
+        })
+    }
+
+    /// What participants announced. In the beginning the workers are waited for, so that the first look finds their queues.
+    async fn participants(&self, roles: &[&RoleConfig]) -> Vec<Participant> {
+        loop {
+            // Without an answer the network is ending, and so are we.
+            let participants = self.coordinator.participants().await.unwrap_or_default();
+            let is_there = |role: &&RoleConfig| {
+                participants.iter().any(|participant| participant.role.as_str() == role.worker.as_str())
+            };
+            if roles.iter().all(is_there) || self.began.elapsed() > INTRODUCTION.0 {
+                return participants;
+            }
+            tokio::time::sleep(INTRODUCTION.1).await;
+        }
+    }
+
+    async fn sample_role(&self, role: &Asked, participants: &[Participant]) -> Result<Sample, SourceError> {
+        let mut samples = Vec::new();
+        for queue in &role.queues {
+            let announced = announced(queue, role, participants);
+            let name = announced.as_ref().map_or(queue.as_str(), QueueName::as_str);
+            let sample = self.sample_one(name, role.deadline).await;
+            if let Err(SourceError::Missing { .. }) = &sample {
+                self.doubt(queue, role, participants);
+            }
+            samples.push(sample?);
+        }
+        Sample::sum(samples).ok_or(SourceError::NoAnswer)
+    }
+
+    /// Says once which queues there are in the place of one that is not.
+    fn doubt(&self, queue: &guv::QueueName, role: &Asked, participants: &[Participant]) {
+        let queues: Vec<_> = queues(&role.worker, participants).map(|queue| format!("`{queue}`")).collect();
+        let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+        if !queues.is_empty() && doubted.insert(queue.as_str().into()) {
+            let (role, worker, help) =
+                (&role.role, &role.worker, format!("did you mean {}?", queues.join(" or ")));
+            tracing::warn!(%role, %worker, %queue, help, "the worker does not announce the queue that it is scaled by");
+        }
     }
 
     async fn sample_one(&self, queue: &str, deadline: Duration) -> Result<Sample, SourceError> {
@@ -158,20 +211,63 @@ impl Queues {
 #[async_trait]
 impl Source for Queues {
     async fn sample(&self, roles: &[&RoleConfig]) -> Answers<Sample, SourceError> {
-        let asked: Vec<_> =
-            roles.iter().map(|role| (role.role.clone(), role.queues.clone(), role.deadline)).collect();
-        let samples = stream::iter(asked).map(|(role, queues, deadline)| async move {
-            let mut samples = Vec::new();
-            for queue in &queues {
-                match self.sample_one(queue.as_str(), deadline).await {
-                    Ok(sample) => samples.push(sample),
-                    Err(error) => return (role, Err(error)),
-                }
+        let participants = self.participants(roles).await;
+        let asked: Vec<_> = roles.iter().map(|role| Asked::of(role)).collect();
+        let samples = stream::iter(asked).map(|role| {
+            let participants = &participants;
+            async move {
+                let sample = self.sample_role(&role, participants).await;
+                (role.role, sample)
             }
-            (role, Sample::sum(samples).ok_or(SourceError::NoAnswer))
         });
         samples.buffer_unordered(CONCURRENCY).collect().await
     }
+}
+
+/// What is asked of a role.
+struct Asked {
+    role: guv::Role,
+    worker: String,
+    queues: Vec<guv::QueueName>,
+    deadline: Duration,
+}
+
+impl Asked {
+    fn of(role: &RoleConfig) -> Self {
+        Self {
+            role: role.role.clone(),
+            worker: role.worker.to_string(),
+            queues: role.queues.iter().cloned().collect(),
+            deadline: role.deadline,
+        }
+    }
+}
+
+/// The queues of the worker's inports, as it announced them.
+fn queues<'p>(worker: &str, participants: &'p [Participant]) -> impl Iterator<Item = &'p QueueName> {
+    let worker = participants.iter().find(move |participant| participant.role.as_str() == worker);
+    worker.into_iter().flat_map(|worker| &worker.inports).filter_map(|port| port.queue.as_ref())
+}
+
+/// The announced queue that `queue` means, where nobody announces `queue` itself: of an inport that it names as `role.PORT`; of
+/// the worker's only inport, where it is just the role's name, as it is when none is configured.
+fn announced(queue: &guv::QueueName, role: &Asked, participants: &[Participant]) -> Option<QueueName> {
+    let queue = queue.as_str();
+    let is_announced =
+        participants.iter().any(|it| queues(it.role.as_str(), participants).any(|it| it.as_str() == queue));
+    if is_announced {
+        return None;
+    }
+    let port = |participant: &Participant| {
+        let port = queue.strip_prefix(participant.role.as_str())?.strip_prefix('.')?;
+        participant.inport(&port.into())?.queue.clone()
+    };
+    if let Some(named) = participants.iter().find_map(port) {
+        return Some(named);
+    }
+    let mut of_worker = queues(&role.worker, participants);
+    let only = of_worker.next().filter(|_| of_worker.next().is_none());
+    only.filter(|_| queue == role.role.as_str() || queue == role.worker).cloned()
 }
 
 /// Jobs in hand, as participants report them.
@@ -295,6 +391,8 @@ impl Actuator for Workers {
 
 #[cfg(test)]
 mod tests {
+    use msgflo_core::Port;
+
     use super::*;
 
     fn report(id: &str, in_flight: u32, finished: usize) -> JobReport {
@@ -302,6 +400,35 @@ mod tests {
         let value = serde_json::json!({"id": id, "role": "resize", "component": "ir/Resize", "queue": "resize.IN",
             "inport": "IN", "in_flight": in_flight, "completed": vec![completed; finished]});
         serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_queue_is_the_one_that_was_announced() {
+        let participant = |role: &str, ports: &[(&str, &str)]| {
+            let mut participant = Participant::new("id", role, "my/Any");
+            participant.inports =
+                ports.iter().map(|(name, queue)| Port::new(*name, Some((*queue).into()))).collect();
+            participant
+        };
+        let known = [
+            participant("work", &[("in", "work/in")]),
+            participant("two", &[("a", "two/a"), ("b", "two.B")]),
+        ];
+        let asked = |role: &str, queue: &str| {
+            let role = Asked {
+                role: guv::Role::new(role),
+                worker: role.to_owned(),
+                queues: vec![],
+                deadline: Duration::ZERO,
+            };
+            announced(&guv::QueueName::new(queue), &role, &known).map(|queue| queue.to_string())
+        };
+        assert_eq!(asked("work", "work").as_deref(), Some("work/in"), "none is configured");
+        assert_eq!(asked("work", "work.IN").as_deref(), Some("work/in"));
+        assert_eq!(asked("other", "two.A").as_deref(), Some("two/a"), "of whichever role");
+        for (role, queue) in [("work", "work/in"), ("two", "two.B"), ("two", "two"), ("work", "jobs")] {
+            assert_eq!(asked(role, queue), None, "{queue}");
+        }
     }
 
     #[test]

@@ -4,12 +4,15 @@ use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use msgflo_core::discovery;
 use reqwest::StatusCode;
 use serde_json::Value;
 
 use crate::arguments::Status;
 use crate::outcome::{Failure, Outcome, Stop, because, print_json, write_out};
 
+/// Where a running network is, unless it is said.
+pub(crate) const URL: &str = "http://127.0.0.1:3569";
 /// How long the answer is waited for.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -69,7 +72,7 @@ fn table(status: &Value) -> String {
         };
         rows.push([
             word(&node["role"]),
-            word(&node["state"]),
+            state(node),
             processes,
             process["restarts"].as_u64().map_or_else(|| "-".to_owned(), |restarts| restarts.to_string()),
             total("ready"),
@@ -78,6 +81,7 @@ fn table(status: &Value) -> String {
         ]);
     }
     align(&mut text, &rows);
+    strangers(&mut text, status);
     text.push('\n');
     let mut rows = Vec::new();
     for edge in list(&status["edges"]) {
@@ -118,6 +122,27 @@ fn table(status: &Value) -> String {
     text
 }
 
+/// The state of a node, with how long ago it was heard of, where that is longer than usual.
+fn state(node: &Value) -> String {
+    let silent = node["heard_seconds_ago"].as_u64().filter(|seconds| *seconds > discovery::PERIOD.as_secs());
+    match silent {
+        Some(seconds) if node["state"] == "up" => format!("up (heard {seconds} s ago)"),
+        _ => word(&node["state"]),
+    }
+}
+
+/// Those who announce themselves and are not in the graph: some mean a role that is missing.
+fn strangers(text: &mut String, status: &Value) {
+    let missing = list(&status["nodes"]).filter(|node| node["state"] == "missing");
+    let missing: Vec<_> = missing.filter_map(|node| node["role"].as_str()).collect();
+    for stranger in list(&status["strangers"]) {
+        let (role, component) = (word(&stranger["role"]), word(&stranger["component"]));
+        let meant = fbp::did_you_mean(&role, missing.iter().copied());
+        let meant = meant.map(|role| format!("; is it to be `{role}`?")).unwrap_or_default();
+        let _ = writeln!(text, "\n{role} ({component}) is there, and not in the graph{meant}");
+    }
+}
+
 fn align<const N: usize>(text: &mut String, rows: &[[String; N]]) {
     let widths: [usize; N] = std::array::from_fn(|column| {
         rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
@@ -134,4 +159,25 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
 
 fn word(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_and_those_who_have_fallen_silent_are_shown() {
+        let status = serde_json::json!({
+            "nodes": [
+                {"role": "thermometer", "state": "missing"},
+                {"role": "door", "state": "up", "heard_seconds_ago": 200},
+                {"role": "light", "state": "up", "heard_seconds_ago": 27},
+            ],
+            "strangers": [{"role": "termometer", "component": "my/Sensor"}],
+        });
+        let text = table(&status);
+        assert!(text.contains("up (heard 200 s ago)") && !text.contains("27 s"), "{text}");
+        let told = "termometer (my/Sensor) is there, and not in the graph; is it to be `thermometer`?";
+        assert!(text.contains(told), "{text}");
+    }
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::arguments::BrokerArguments;
 use crate::messages::show;
 use crate::outcome::{Failure, Outcome, Stop};
-use crate::{broker, run, status};
+use crate::{announced, broker, run, status};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -23,14 +23,14 @@ Examples:
 pub(crate) struct Tail {
     #[command(flatten)]
     pub(crate) broker: BrokerArguments,
-    /// The exchange or topic of an outport.
+    /// The outport as `role.PORT`, or its exchange or topic.
     #[arg(value_name = "OUTPORT", required_unless_present = "queue", conflicts_with = "queue")]
     pub(crate) outport: Option<String>,
-    /// The queue of an inport: what the running network sends there is followed.
+    /// An inport as `role.PORT`, or its queue: what the running network sends there is followed.
     #[arg(long, value_name = "QUEUE")]
     pub(crate) queue: Option<String>,
-    /// The interface of the running network, for --queue.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3569")]
+    /// The interface of the running network, which knows what ports are called in the broker.
+    #[arg(long, value_name = "URL", default_value = status::URL)]
     pub(crate) url: String,
     /// A secret with the permission network:status, where one is needed.
     #[arg(long, value_name = "SECRET", env = "MSGFLO_SECRET", hide_env_values = true)]
@@ -58,7 +58,8 @@ pub(crate) async fn tail(arguments: Tail) -> Outcome {
     let broker = broker::connect_existing(arguments.broker.broker.as_deref()).await?;
     let mut taps = Vec::new();
     for source in &sources {
-        taps.push(broker.tap(source, BUFFER).await?);
+        let tap = async |source: &QueueName| broker.tap(source, BUFFER).await;
+        taps.push(announced::open(source, &arguments.url, arguments.secret.as_deref(), tap).await?);
     }
     let mut messages = select_all(taps);
     let end = arguments.seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -104,10 +105,9 @@ async fn into(queue: &str, arguments: &Tail) -> Result<Vec<QueueName>, Stop> {
         ports.filter(|(role, port)| is_it(role, port)).collect()
     };
     let name = |role: &str, port: &Value| format!("{role}.{}", port["id"].as_str().unwrap_or_default());
-    let targets: Vec<String> = port("inports", &|_, port| port["queue"] == queue)
-        .iter()
-        .map(|(role, port)| name(role, port))
-        .collect();
+    let is_it =
+        |role: &str, port: &Value| port["queue"] == queue || name(role, port).eq_ignore_ascii_case(queue);
+    let targets: Vec<String> = port("inports", &is_it).iter().map(|(role, port)| name(role, port)).collect();
     let edges = list(&status["edges"]);
     let is_target = |edge: &&Value| {
         targets.iter().any(|target| edge["target"].as_str().is_some_and(|it| it.eq_ignore_ascii_case(target)))

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::language::{MAX_DIAGNOSTICS, MAX_INPUT};
-use crate::{LineIndex, NodeName, PortName, Position, Span};
+use crate::{ComponentName, LineIndex, NodeName, PortName, Position, Span};
 
 /// A text that is not a graph: every diagnostic that was found, in the order of the text.
 #[derive(Clone, Debug, PartialEq)]
@@ -182,6 +182,22 @@ pub enum Cause {
         /// The port.
         port: PortName,
     },
+    /// A node is given a second component: a warning, as the last one counts.
+    #[error("Node \"{node}\" has two components: `{first}`, and `{second}` here")]
+    SecondComponent {
+        /// The node.
+        node: NodeName,
+        /// The component that it was given before.
+        first: ComponentName,
+        /// The component that it is given now.
+        second: ComponentName,
+    },
+    /// A connection is made twice: a warning, as there is one of it.
+    #[error("The connection {connection} is there already")]
+    Repeated {
+        /// The connection.
+        connection: String,
+    },
     /// An annotation speaks of something that is not there: a warning, as the graph is complete without it.
     #[error("This annotation is about something that is not in the graph, and is left out")]
     StaleAnnotation,
@@ -225,6 +241,11 @@ impl Cause {
         }
     }
 
+    /// Whether one part of the text denies another: the graph is complete, but what is meant is not known.
+    pub fn is_contradiction(&self) -> bool {
+        matches!(self, Self::SecondComponent { .. })
+    }
+
     fn label(&self) -> &'static str {
         match self {
             Self::TooLarge => "too large",
@@ -241,6 +262,8 @@ impl Cause {
             | Self::EdgeSource { .. }
             | Self::InitialTarget { .. } => "undefined node",
             Self::DanglingPort { .. } => "not connected",
+            Self::SecondComponent { .. } => "another component",
+            Self::Repeated { .. } => "once more",
             Self::StaleAnnotation => "about nothing",
             Self::Shape { .. } => "of another kind",
             Self::MissingKey { .. } => "incomplete",
@@ -268,6 +291,10 @@ impl Cause {
                 "old graphs have `exports`; name the ports in `inports` and `outports`".to_owned()
             }
             Self::StaleAnnotation => "correct the names in it, or remove it".to_owned(),
+            Self::SecondComponent { node, .. } => {
+                format!("name the component once, and the node alone elsewhere: `{node}`; or give this node another name")
+            }
+            Self::Repeated { .. } => "remove one of them; the case of ports does not matter".to_owned(),
             Self::DanglingPort { .. } => "a port stands between an arrow and its node".to_owned(),
             _ => match self.undefined_node() {
                 Some(node) => format!("define it once with its component: `{node}(library/Component)`"),

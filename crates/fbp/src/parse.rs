@@ -60,6 +60,7 @@ pub fn parse_with(text: &str, options: Options) -> Result<Parsed, Error> {
     let mut errors = resolved.errors;
     errors.extend(resolved.spans.diagnose(&resolved.graph, &lines));
     Error::gather(errors)?;
-    let (graph, spans) = (resolved.graph, resolved.spans);
-    Ok(Parsed { graph, spans, comments: resolved.comments, warnings: resolved.warnings })
+    let (graph, spans, mut warnings) = (resolved.graph, resolved.spans, resolved.warnings);
+    warnings.extend(spans.repeated(&graph, &lines));
+    Ok(Parsed { graph, spans, comments: resolved.comments, warnings })
 }

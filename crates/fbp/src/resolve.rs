@@ -278,6 +278,15 @@ impl<'t> Resolver<'t> {
             spans.name = span;
         }
         if !component.name.value.is_empty() {
+            let first = &process.component;
+            if !first.as_str().is_empty() && *first != component.name.value {
+                let cause = Cause::SecondComponent {
+                    node: name.clone(),
+                    first: first.clone(),
+                    second: component.name.value.into(),
+                };
+                Diagnostic::report(cause, component.name.span, self.lines, &mut self.warnings);
+            }
             process.component = component.name.value.into();
             spans.component = Some(component.name.span);
         }

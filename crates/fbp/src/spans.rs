@@ -1,10 +1,13 @@
 //! Where the parts of a graph stand in the text it was parsed from, for diagnostics that only a later step can make
 //! ("component `imageresise/Web` is not in the library").
 
+use std::collections::HashSet;
+
 use indexmap::IndexMap;
 
 use crate::check::{Place, Problem};
-use crate::{Diagnostic, LineIndex, NodeName, PortName, Span, did_you_mean};
+use crate::diagnostic::Cause;
+use crate::{Connection, Diagnostic, Endpoint, LineIndex, NodeName, PortName, Span, did_you_mean};
 use crate::{Graph, language};
 
 /// The spans of a graph's parts. Parts that were added after parsing have none.
@@ -78,6 +81,22 @@ impl Spans {
             Place::Inport(port) => self.inports.get(port).copied(),
             Place::Outport(port) => self.outports.get(port).copied(),
         }
+    }
+
+    /// The connections that the text makes again, whatever the case of their ports.
+    pub(crate) fn repeated(&self, graph: &Graph, lines: &LineIndex<'_>) -> Vec<Diagnostic> {
+        let mut seen = HashSet::new();
+        let again = graph.connections.iter().enumerate().filter(|(_, connection)| {
+            let Some(edge) = connection.as_edge() else { return false };
+            let end =
+                |end: &Endpoint| (end.process.clone(), end.port.as_str().to_ascii_lowercase(), end.index);
+            !seen.insert((end(&edge.src), end(&edge.tgt)))
+        });
+        let diagnose = |(index, connection): (usize, &Connection)| {
+            let span = self.locate(&Place::Source(index)).unwrap_or_default();
+            Diagnostic::new(Cause::Repeated { connection: connection.to_string() }, span, lines)
+        };
+        again.take(language::MAX_DIAGNOSTICS).map(diagnose).collect()
     }
 
     /// The graph's inconsistencies as diagnostics of the text.

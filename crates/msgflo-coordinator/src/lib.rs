@@ -29,6 +29,6 @@ pub use desired::{
 };
 pub use library::{CommandLine, Fingerprint, Library, LibraryError, LibraryOrigin, Recipe, SourceError};
 pub use network::{Action, Inlet, Input, Network, Origin, Packet};
-pub use processes::{Exit, Instance};
+pub use processes::{Ended, Exit, Instance};
 pub use status::{EdgeState, EdgeStatus, NodeState, NodeStatus, ProcessStatus, QueueStatus, Status};
 pub use supervisor::Forward;

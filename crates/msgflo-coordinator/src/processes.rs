@@ -44,6 +44,19 @@ impl fmt::Display for Exit {
     }
 }
 
+/// A process ended, and nobody had asked it to. It is started again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub instance: Instance,
+    /// How.
+    pub status: String,
+    /// After which pause another one is started in its place.
+    pub pause: Duration,
+    /// How often one of its kind has ended so.
+    pub times: u64,
+}
+
 /// The state of one process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -188,22 +201,25 @@ impl Processes {
         }
     }
 
-    /// A process ended, or could not be started.
-    pub(crate) fn exited(&mut self, instance: &Instance, exit: Exit, now: Instant) {
-        let Some(slots) = self.units.get_mut(&instance.unit) else { return };
-        let Some(slot) = slots.slots.get_mut(&instance.number) else { return };
+    /// A process ended, or could not be started. What there is to say, if nobody had asked it to end.
+    pub(crate) fn exited(&mut self, instance: &Instance, exit: Exit, now: Instant) -> Option<Ended> {
+        let slots = self.units.get_mut(&instance.unit)?;
+        let slot = slots.slots.get_mut(&instance.number)?;
         let lived = match slot.phase {
             Phase::Stopping { .. } => {
                 slots.slots.remove(&instance.number);
-                return;
+                return None;
             }
             Phase::Running { since, .. } => now.saturating_duration_since(since),
             Phase::Starting | Phase::Waiting { .. } => Duration::ZERO,
         };
         slot.failures = if lived >= STABLE { 0 } else { slot.failures + 1 };
-        slot.phase = Phase::Waiting { at: now + pause(slot.failures) };
+        let pause = pause(slot.failures);
+        slot.phase = Phase::Waiting { at: now + pause };
         slots.restarts += 1;
+        let status = exit.status.clone();
         slots.last_exit = Some(exit);
+        Some(Ended { instance: instance.clone(), status, pause, times: slots.restarts })
     }
 
     /// When there is something to do next, unless something happens before.
@@ -343,7 +359,7 @@ mod tests {
         assert_eq!(processes.plan(&unit(), 1, now), [], "once");
         assert_eq!(processes.wake(), Some(now + GRACE));
         assert_eq!(processes.plan(&unit(), 1, now + GRACE), [Step::Kill(instance(2))]);
-        processes.exited(&instance(2), exit(), now + GRACE);
+        assert_eq!(processes.exited(&instance(2), exit(), now + GRACE), None, "it was asked to");
         assert_eq!(processes.unit(&unit()).map(Slots::staying), Some(1));
         assert_eq!(processes.wake(), None);
     }
@@ -368,7 +384,8 @@ mod tests {
         processes.plan(&unit(), 1, now);
         processes.started(&instance(1), 11, now);
         let later = now + STABLE;
-        processes.exited(&instance(1), exit(), later);
+        let ended = processes.exited(&instance(1), exit(), later).expect("nobody asked it to end");
+        assert_eq!((ended.status.as_str(), ended.pause, ended.times), ("signal 9", Duration::ZERO, 1));
         assert_eq!(processes.plan(&unit(), 1, later), [Step::Spawn(instance(1))]);
         assert_eq!(processes.unit(&unit()).unwrap().restarts, 1);
     }

@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::coordinator::{Error, Event};
 use crate::desired::PortRef;
 use crate::network::{Action, Inlet, Input, Network, Packet};
+use crate::processes::Ended;
 use crate::status::{ProcessStatus, Status};
 use crate::supervisor::Supervisor;
 
@@ -204,6 +205,10 @@ impl Shell {
             Action::Spawn(instance, command) => return Some(self.supervisor.spawn(instance, &command)),
             Action::Terminate(instance) => self.supervisor.signal(&instance, Signal::TERM),
             Action::Kill(instance) => self.supervisor.signal(&instance, Signal::KILL),
+            Action::Tell(Ended { instance, status, pause, times }) => {
+                let role = &instance.unit;
+                tracing::warn!(%role, status, ?pause, times, "a process ended, and is started again after a pause");
+            }
             Action::Tap(port, queue) => {
                 let tap =
                     tap(self.broker.clone(), port.clone(), queue, self.happened.clone(), self.events.clone());

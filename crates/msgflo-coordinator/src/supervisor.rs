@@ -69,7 +69,6 @@ impl Supervisor {
             Ok(pid) => Input::Started { instance, pid },
             Err(error) => {
                 let status = format!("`{command}` could not be started: {error}");
-                tracing::warn!(role = %instance.unit, status, "a process did not start");
                 Input::Exited { instance, exit: Exit { status, output: Vec::new() } }
             }
         }

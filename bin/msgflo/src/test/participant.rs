@@ -83,6 +83,8 @@ impl Group {
             .env("MSGFLO_BROKER", url)
             .env("MSGFLO_DISCOVERY_PERIOD", PERIOD.to_string())
             .stdin(Stdio::null())
+            // Our own standard output is for what was found.
+            .stdout(std::io::stderr())
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;

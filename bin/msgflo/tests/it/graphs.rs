@@ -105,3 +105,27 @@ fn formatting_settles() {
     assert_eq!(call.msgflo(&["graph", "fmt", "service.fbp"]).0, 0);
     assert_eq!(call.msgflo(check).0, 0);
 }
+
+#[test]
+fn what_a_graph_says_twice_is_shown_at_its_place() {
+    let text = "a(my/Double) OUT -> IN b(my/Double)\na(my/Source) OUT -> IN b\na out -> in b\n";
+    let call = Call::with(&[("twice.fbp", text)]);
+    let (status, out, err) = call.msgflo(&["graph", "validate", "twice.fbp"]);
+    assert_eq!((status, out.as_str()), (78, ""));
+    insta::assert_snapshot!(err);
+}
+
+#[test]
+fn a_graph_without_anything_is_told_from_a_good_one() {
+    let call = Call::with(&[("empty.fbp", "# later\n")]);
+    let said = call.msgflo(&["graph", "validate", "empty.fbp"]);
+    assert_eq!(said, (0, "empty.fbp: there is nothing in it\n".to_owned(), String::new()));
+}
+
+#[test]
+fn a_library_that_is_named_and_has_no_components_is_no_library() {
+    let call = Call::with(&[("service.fbp", SERVICE), ("other.json", r#"{"name": "other"}"#)]);
+    let (status, _, err) = call.msgflo(&["graph", "validate", "service.fbp", "--library", "other.json"]);
+    assert!(status == 78 && err.contains("imageresize/HttpApi"), "{status}: {err}");
+    assert_eq!(call.msgflo(&["graph", "validate", "service.fbp"]).0, 0, "nobody says what can be started");
+}

@@ -21,6 +21,8 @@ fn a_broker_that_is_away_is_named_without_its_password() {
     let (status, _, err) = call.msgflo(&["send", "--queue", "q", "--json", "1", "--broker", &url]);
     assert_eq!(status, 1);
     assert!(err.contains("cannot be reached") && err.contains("help:") && !err.contains("secret"), "{err}");
+    let flat = err.split_whitespace().filter(|word| *word != "│").collect::<Vec<_>>().join(" ");
+    assert_eq!(flat.matches("Connection refused").count(), 1, "{err}");
 }
 
 #[test]
@@ -42,6 +44,7 @@ fn bad_words_are_answered_with_what_to_do() {
             78,
             "no transport speaks `carrier:`",
         ),
+        (&["run", "a.fbp", "--ignore", "a,b", "--broker", "ampq://x", "--port", "0"], 78, "embedded+mqtt:"),
         (&["send", "--queue", "q", "--json", "{"], 78, "--json is not JSON"),
         (&["register", "--role", "door"], 78, "not ROLE:FILE"),
         (&["status", "--url", "http://127.0.0.1:1"], 1, "no network answers"),

@@ -32,7 +32,8 @@ pub(super) fn decode(text: &str) -> Result<Parsed, Error> {
     }
     Error::gather(decoder.errors)?;
     Error::gather(decoder.spans.diagnose(&decoder.graph, &decoder.lines))?;
-    let Decoder { graph, spans, warnings, .. } = decoder;
+    let Decoder { graph, spans, mut warnings, lines, .. } = decoder;
+    warnings.extend(spans.repeated(&graph, &lines));
     Ok(Parsed { graph, spans, comments: Vec::new(), warnings })
 }
 

@@ -225,3 +225,16 @@ fn hostile_text_is_refused_and_not_followed() {
     let chain = "a(A)".to_owned() + &" -> a".repeat(100_000);
     assert_eq!(parse(&chain).unwrap().connections.len(), 100_000);
 }
+
+#[test]
+fn what_is_said_twice_is_warned_of_and_the_last_counts() {
+    let text =
+        "a(A) OUT -> IN b(B), a(A) X -> IN b\na(C) OUT -> IN b\na out -> in b, '1' -> IN b, '1' -> IN b";
+    for case_sensitive in [true, false] {
+        let parsed = parse_with(text, Options { case_sensitive }).expect("only warnings");
+        assert_eq!(parsed.graph.processes["a"].component, "C");
+        let warnings: Vec<_> =
+            parsed.warnings.iter().map(|warning| (warning.position.line, warning.label())).collect();
+        assert_eq!(warnings.len(), 3, "{warnings:?}");
+    }
+}

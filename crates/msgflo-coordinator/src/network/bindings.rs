@@ -91,8 +91,10 @@ fn queue<'p>(
     let PortRef { role, port: name } = end;
     let Some(port) = ports.iter().find(|port| port.id.matches(name)) else {
         let known: Vec<_> = ports.iter().map(|port| port.id.as_str()).collect();
+        let meant = fbp::did_you_mean(name.as_str(), known.iter().copied());
+        let meant = meant.map(|port| format!("; did you mean `{port}`?")).unwrap_or_default();
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        let reason = format!("`{role}` has no {kind} `{name}`; it has: {known}");
+        let reason = format!("`{role}` has no {kind} `{name}`; it has: {known}{meant}");
         return Err(Resolution::Impossible(reason, None));
     };
     match &port.queue {

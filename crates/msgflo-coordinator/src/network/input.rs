@@ -7,7 +7,7 @@ use msgflo_core::{Binding, Message, Participant, QueueName, Role};
 use super::packets::{Inlet, Packet};
 use crate::desired::{Desired, PortRef};
 use crate::library::CommandLine;
-use crate::processes::{Exit, Instance};
+use crate::processes::{Ended, Exit, Instance};
 
 /// Something that happened.
 #[derive(Clone, Debug)]
@@ -77,6 +77,8 @@ pub enum Action {
     Terminate(Instance),
     /// End a process.
     Kill(Instance),
+    /// Say that a process ended.
+    Tell(Ended),
     /// Make a binding.
     Bind(Binding),
     /// Make a binding again that should be there: somebody may have removed it.

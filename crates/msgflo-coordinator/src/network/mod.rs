@@ -141,7 +141,7 @@ impl Network {
             Input::Tapped { port, queue, is_open } => self.taps.tapped(&port, &queue, is_open, now),
             Input::Started { instance, pid } => self.processes.started(&instance, pid, now),
             Input::Exited { instance, exit } => {
-                self.processes.exited(&instance, exit, now);
+                action = self.processes.exited(&instance, exit, now).map(Action::Tell);
                 self.forget_the_gone(&instance.unit);
             }
             Input::Stop => self.stopping = true,

@@ -57,6 +57,16 @@ impl Inlet {
     }
 }
 
+/// Why no packet can be sent to `target`.
+fn no_inlet(participant: &Participant, target: &PortRef) -> String {
+    let ports = participant.inports.iter().filter(|port| port.queue.is_some());
+    let known: Vec<_> = ports.map(|port| port.id.as_str()).collect();
+    let has = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let meant = fbp::did_you_mean(target.port.as_str(), known);
+    let meant = meant.map(|port| format!("; did you mean `{port}`?")).unwrap_or_default();
+    format!("`{target}` is not an inport with a queue; there are: {has}{meant}")
+}
+
 /// The packets that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Packets {
@@ -115,10 +125,7 @@ impl Packets {
             let action = match receiver {
                 Some(participant) if has_settled || late => match Inlet::of(participant, &packet.target) {
                     Some(inlet) => Action::Send(inlet, packet.clone()),
-                    None => Action::Return(
-                        packet.clone(),
-                        format!("`{}` is not an inport with a queue", packet.target),
-                    ),
+                    None => Action::Return(packet.clone(), no_inlet(participant, &packet.target)),
                 },
                 None if late => {
                     Action::Return(packet.clone(), format!("`{}` did not appear", packet.target.role))

@@ -115,7 +115,7 @@ fn an_unknown_port_fails_and_names_those_that_there_are() {
     let (mut bench, _) = Bench::new("a(X) OUTT -> IN b(Y)", &["a", "b"]);
     bench.heard("a-1", &[], &["OUT", "ERROR"]);
     assert_eq!(bench.heard("b-1", &["IN"], &[]), []);
-    let reason = "`a` has no outport `outt`; it has: OUT, ERROR".to_owned();
+    let reason = "`a` has no outport `outt`; it has: OUT, ERROR; did you mean `OUT`?".to_owned();
     assert_eq!(bench.edges(), [(EdgeState::Failed, Some(reason))]);
 }
 
@@ -330,7 +330,8 @@ fn a_role_at_zero_is_started_once_to_introduce_itself() {
 fn a_process_that_dies_is_shown_with_its_last_words() {
     let (mut bench, _) = Bench::new(SERVICE, &["web", "store"]);
     let instance = Instance { unit: UnitName("resize".into()), number: 1 };
-    assert_eq!(bench.tell(Input::Exited { instance, exit: exit() }), []);
+    let told = bench.tell(Input::Exited { instance, exit: exit() });
+    assert!(matches!(&told[..], [Action::Tell(ended)] if ended.status == "exit status 1"), "{told:?}");
     let node = bench.network.status(bench.now).nodes.remove(1);
     assert_eq!((node.state, node.process.unwrap().last_exit), (NodeState::Failed, Some(exit())));
 }
@@ -406,7 +407,9 @@ fn a_packet_waits_for_its_receiver_and_comes_back_if_there_is_none() {
     bench.now = bench.network.wake().unwrap();
     assert!(matches!(&bench.tell(Input::Tick)[..], [Action::Return(..)]));
     let no_port = PortRef { port: "NONE".into(), ..target };
-    assert!(matches!(&bench.tell(Input::Send(no_port, message))[..], [Action::Return(..)]));
+    let returned = bench.tell(Input::Send(no_port, message));
+    let told = "`b.NONE` is not an inport with a queue; there are: IN";
+    assert!(matches!(&returned[..], [Action::Return(_, reason)] if reason == told), "{returned:?}");
 }
 
 #[test]

@@ -75,6 +75,8 @@ pub(crate) struct Hub {
     rates: rates::Rates,
     stale: Stale,
     unsaved_since: Option<Instant>,
+    /// Why it could not be saved the last time.
+    unsaved_because: Option<String>,
     /// What the library's files were when they were last read.
     fingerprint: Fingerprint,
 }
@@ -115,6 +117,7 @@ impl Hub {
             rates: rates::Rates::new(),
             stale: Stale { places: true, ..Stale::default() },
             unsaved_since: None,
+            unsaved_because: None,
             fingerprint: Fingerprint::default(),
         }
     }

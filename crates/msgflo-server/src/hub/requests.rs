@@ -264,11 +264,18 @@ impl Hub {
 
     pub(super) async fn auto_save(&mut self) {
         match self.save().await {
-            Ok(lost) => self.tell_lost(&lost),
+            Ok(lost) => {
+                self.unsaved_because = None;
+                self.tell_lost(&lost);
+            }
             Err(message) => {
-                tracing::error!(message, "the graph could not be saved");
-                let message = format!("the graph could not be saved: {message}");
-                self.tell_others(None, &Signal::error(Protocol::Network, message));
+                // Said once, however often it is tried.
+                if self.unsaved_because.as_ref() != Some(&message) {
+                    tracing::error!(message, "the graph could not be saved");
+                    let told = format!("the graph could not be saved: {message}");
+                    self.tell_others(None, &Signal::error(Protocol::Network, told));
+                    self.unsaved_because = Some(message);
+                }
                 // It is tried again with the next change, and at the end.
                 self.unsaved_since = Some(Instant::now() + super::SECOND * 10);
             }

@@ -131,6 +131,7 @@ async fn a_participant_that_dies_is_shown_with_its_status_and_last_words() {
     });
     let exit = json!({ "status": "exit status 3", "output": ["cannot find the thermometer"] });
     assert_eq!(process["last_exit"], exit);
+    network.wait_for("what is said of it", || network.log().contains("a process ended").then_some(()));
     assert!(network.stop().success());
 }
 
@@ -151,6 +152,8 @@ async fn an_unknown_port_and_a_malformed_announcement_harm_nothing_else() {
         (edges[1]["state"] == "failed" && edges[0]["state"] == "bound").then_some(edges)
     });
     assert_eq!(edges[1]["reason"], "`first` has no inport `NOPE`; it has: IN");
+    let said = || network.log().lines().filter(|line| line.contains("an edge cannot be made")).count();
+    network.wait_for("a line on the edge", || (said() == 1).then_some(()));
     network.wait_for("a line on the sender", || network.log().contains("odd-1").then_some(()));
     observer.close().await.expect("the observer leaves");
     assert!(network.stop().success());

@@ -15,6 +15,7 @@ rust(polyglot/RustRepeat) OUT -> IN node(polyglot/NodeRepeat)
 node OUT -> IN python(polyglot/Shout)
 ";
 const SHOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/polyglot/shout.py");
+const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sdk/python");
 const MESSAGES: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -26,6 +27,36 @@ async fn on_rabbitmq() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_the_embedded_broker() {
     carries_every_message_through_three_languages("embedded:?port=0").await;
+}
+
+/// Its queue is `work/in`, and the scaling's file says `work.IN`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_in_python_is_scaled_by_the_queue_that_it_announced() {
+    let (programs, peers) = (Programs::build(), Peers::installed());
+    let command = format!(
+        "env PYTHONPATH={SDK} PYTHONDONTWRITEBYTECODE=1 {} {SDK}/examples/repeat.py #ROLE",
+        peers.python.display()
+    );
+    let library = json!({"components": {"my/Work": command}});
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("scale.yaml");
+    let text =
+        "'*': {pollinterval: 1}\nwork: {queue: work.IN, deadline: 10, processing: 0.1, min: 0, max: 2}\n";
+    std::fs::write(&file, text).expect("it is written");
+    let further = ["--scale", file.to_str().expect("a path of text")];
+    let network =
+        Network::run_with(programs.path("msgflo"), "work(my/Work)", &library, "embedded:?port=0", &further);
+    let wait_until = |state: &str| {
+        network.wait_for(state, || (network.status()["nodes"][0]["state"] == state).then_some(()));
+    };
+    wait_until("idle");
+    let url = network.broker().parse().expect("the broker has a URL");
+    let observer = Amqp.broker(&url, BrokerOptions::default()).await.expect("the broker is there");
+    let message = Message::json(&json!(1)).expect("it is JSON");
+    observer.send_to_queue(&"work/in".into(), message).await.expect("the queue is there");
+    wait_until("up");
+    observer.close().await.expect("the observer leaves");
+    assert!(network.stop().success());
 }
 
 async fn carries_every_message_through_three_languages(broker: &str) {
