@@ -13,6 +13,9 @@ use serde_json::Value;
 
 /// How long the next message of a queue that has some is waited for.
 const IDLE: Duration = Duration::from_secs(5);
+/// How long it is waited for messages to go back to their places, and how often it is looked.
+const BACK: Duration = Duration::from_secs(2);
+const GLANCE: Duration = Duration::from_millis(10);
 /// What a broker writes into a message's headers when it is refused.
 const DEATH: [&str; 7] = [
     "x-death",
@@ -52,6 +55,8 @@ pub struct Limit {
 /// Messages that were taken. Those that are dropped go back.
 #[derive(Debug)]
 pub struct Taken {
+    /// How many there were in the queue.
+    pub ready: usize,
     /// The messages, in their order.
     pub messages: Vec<Delivery>,
     /// How many behind them were not looked at.
@@ -86,7 +91,21 @@ pub async fn take(broker: &dyn Broker, queue: &QueueName, limit: Option<Limit>) 
         }
     }
     let unseen = ready.saturating_sub(messages.len());
-    Ok(Taken { messages, unseen })
+    Ok(Taken { ready, messages, unseen })
+}
+
+/// Waits until so many messages are in a queue: until those that were taken and dropped are back, for a moment at most. Whoever looks
+/// next is to find them.
+pub async fn are_back(broker: &dyn Broker, queue: &QueueName, messages: usize) {
+    let come = async {
+        while let Ok(depth) = broker.depth(queue).await
+            && depth.ready < messages as u64
+        {
+            tokio::time::sleep(GLANCE).await;
+        }
+    };
+    // Somebody else may have taken some of them meanwhile.
+    let _ = tokio::time::timeout(BACK, come).await;
 }
 
 /// How many messages are asked for at once, since a broker sends as many as it is asked for, of any size: few at first, then as

@@ -119,9 +119,11 @@ pub(crate) async fn peek(
             "bytes": message.payload.len(),
         })
     });
-    // They go back to their places when this is over.
     let messages: Vec<_> = messages.collect();
-    Ok(Json(json!({"queue": queue, "messages": messages, "unseen": taken.unseen})))
+    let Taken { ready, messages: taken, unseen } = taken;
+    drop(taken);
+    deadletters::are_back(&*shown.broker, &queue, ready).await;
+    Ok(Json(json!({"queue": queue, "messages": messages, "unseen": unseen})))
 }
 
 /// Which of the messages.
@@ -146,8 +148,10 @@ pub(crate) async fn requeue(
 ) -> Result<Response, Refusal> {
     let to = chosen.to.as_deref().map(QueueName::from);
     let _alone = shown.taking.lock().await;
-    let Taken { messages, unseen } = take(&shown, &name, &headers, chosen).await?;
+    let (queue, Taken { ready, messages, unseen }) = take(&shown, &name, &headers, chosen).await?;
     let requeued = deadletters::requeue(&*shown.broker, messages, to.as_ref()).await?;
+    let moved = usize::try_from(requeued.moved).unwrap_or(usize::MAX);
+    deadletters::are_back(&*shown.broker, &queue, ready.saturating_sub(moved)).await;
     let answer = json!({"moved": requeued.moved, "homeless": requeued.homeless, "unseen": unseen});
     Ok(Json(answer).into_response())
 }
@@ -160,13 +164,19 @@ pub(crate) async fn discard(
     Json(chosen): Json<Chosen>,
 ) -> Result<Response, Refusal> {
     let _alone = shown.taking.lock().await;
-    let Taken { messages, unseen } = take(&shown, &name, &headers, chosen).await?;
+    let (queue, Taken { ready, messages, unseen }) = take(&shown, &name, &headers, chosen).await?;
     let dropped = messages.len();
     messages.into_iter().for_each(Delivery::ack);
+    deadletters::are_back(&*shown.broker, &queue, ready.saturating_sub(dropped)).await;
     Ok(Json(json!({"dropped": dropped, "unseen": unseen})).into_response())
 }
 
-async fn take(shown: &Shown, name: &str, headers: &HeaderMap, chosen: Chosen) -> Result<Taken, Refusal> {
+async fn take(
+    shown: &Shown,
+    name: &str,
+    headers: &HeaderMap,
+    chosen: Chosen,
+) -> Result<(QueueName, Taken), Refusal> {
     shown.admit(headers, &[Capability::NetworkControl])?;
     let mut wanted: HashMap<String, usize> = HashMap::new();
     match (chosen.ids, chosen.all) {
@@ -187,6 +197,7 @@ async fn take(shown: &Shown, name: &str, headers: &HeaderMap, chosen: Chosen) ->
             left.is_some_and(|left| std::mem::replace(left, left.saturating_sub(1)) > 0)
         });
         if taken.messages.is_empty() && taken.unseen > 0 {
+            deadletters::are_back(&*shown.broker, &queue, taken.ready).await;
             let message = format!(
                 "none of them is among the first {seen} messages of `{name}`, and {} behind these were not looked at: {} \
                  messages or {} MB are looked at for a request. Move or remove some of the first, or use `msgflo dlq`",
@@ -197,5 +208,5 @@ async fn take(shown: &Shown, name: &str, headers: &HeaderMap, chosen: Chosen) ->
             return Err(Refusal::new(StatusCode::CONFLICT, message));
         }
     }
-    Ok(taken)
+    Ok((queue, taken))
 }

@@ -50,6 +50,11 @@ async fn a_worker_in_python_is_scaled_by_the_queue_that_it_announced() {
         network.wait_for(state, || (network.status()["nodes"][0]["state"] == state).then_some(()));
     };
     wait_until("idle");
+    // What is sent to one that still ends, it may do.
+    network.wait_for("nobody", || {
+        let process = &network.status()["nodes"][0]["process"];
+        (process["running"] == 0 && process["stopping"] == 0).then_some(())
+    });
     let url = network.broker().parse().expect("the broker has a URL");
     let observer = Amqp.broker(&url, BrokerOptions::default()).await.expect("the broker is there");
     let message = Message::json(&json!(1)).expect("it is JSON");
