@@ -1,14 +1,14 @@
 //! How much of a change lasts: traffic that swells goes on, and batches do not; a burst that is over is over, and a lull of chance is not.
 //!
-//! At the start of each minute, or time of a start, the difference of the fast rate from the slow one is written down; at its end, what it will have brought
-//! if it goes on as a rise or a fall does ([`Forecast`]), and how much came beside the slow rate. The slope of the one over the other, by
-//! least squares, is the part of a change that is expected to last: of rises and of falls, each for themselves. A minute counts by how
+//! At the start of each minute, or of the time of a start if that is longer, the difference of the fast rate from the slow one is
+//! written down; at its end, what it will have brought if it goes on as a rise or a fall does ([`Forecast`]), and how much came
+//! beside the slow rate. The slope of the one over the other, by least squares, is the part of a change that is expected to last: of rises and of falls, each for themselves. A minute counts by how
 //! far its change stands out from chance, and no minute for more than one; but those that brought more than was expected count for
 //! more, since being late costs deadlines and being early only money (so it is an expectile: Newey and Powell 1987).
 
 use super::traffic::Forecast;
 
-/// As many seconds later it is looked at what has come of a change, or when a worker that is asked for now is there.
+/// So many seconds later it is looked at what has come of a change, or as much later as a start takes if that is longer.
 const LATER: f64 = 60.0;
 /// Before anything is known, so much of a rise is taken to last, and of a fall: that counts as much as so many minutes.
 const AT_FIRST: (f64, f64) = (1.0, 0.6);

@@ -1,8 +1,8 @@
 //! The deadline policy: enough workers, at every moment ahead, for what will be due by then.
 //!
 //! It looks at what waits and is in hand, at how fast jobs come and how unevenly, at the workers that there are and at
-//! those that boot already, and asks whether they do all work in time, three minutes ahead, or three starts. Up at once, when what is expected cannot
-//! be done by the workers that there are: those that boot are counted, so that nothing is asked for twice. Down only when fewer
+//! those that boot already, and asks whether they do all work in time, three minutes ahead, or three starts. Up at once, when what is
+//! expected cannot be done by the workers that there are: those that boot are counted, so that nothing is asked for twice. Down only when fewer
 //! would do even if more came than is likely: a worker too many costs little, one too few costs deadlines. The last workers go
 //! when no job is expected for longer than it is worth to wait for it ([`lull`]). While more jobs are late than is aimed at, more workers
 //! stand by; while fewer are, fewer ([`promise`]). What a timer starts is foreseen ([`periodic`]).

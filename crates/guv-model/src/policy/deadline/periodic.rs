@@ -119,8 +119,9 @@ pub(super) struct Periodic {
     first: Option<Timestamp>,
     part: Part,
     now: Option<Under>,
-    /// The oldest first.
+    /// Those that were, the oldest first.
     bursts: VecDeque<Burst>,
+    /// Those that are expected.
     next: Vec<Next>,
 }
 
