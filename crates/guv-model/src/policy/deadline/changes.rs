@@ -2,7 +2,8 @@
 //!
 //! At the start of each minute, or of the time of a start if that is longer, the difference of the fast rate from the slow one is
 //! written down; at its end, what it will have brought if it goes on as a rise or a fall does ([`Forecast`]), and how much came
-//! beside the slow rate. The slope of the one over the other, by least squares, is the part of a change that is expected to last: of rises and of falls, each for themselves. A minute counts by how
+//! beside the slow rate. The slope of the one over the other, by least squares, is the part of a change that is expected to last: of
+//! rises and of falls, each for themselves. A minute counts by how
 //! far its change stands out from chance, and no minute for more than one; but those that brought more than was expected count for
 //! more, since being late costs deadlines and being early only money (so it is an expectile: Newey and Powell 1987).
 
