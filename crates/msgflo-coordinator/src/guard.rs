@@ -142,9 +142,9 @@ mod tests {
 
     #[test]
     fn one_that_has_died_is_replaced_by_one_that_knows_all() {
-        // It writes down what it is told, each time into a file of its own.
+        // It writes down what it is told, each time into a file of its own, and is one process: a child would live on.
         let folder = tempfile::tempdir().unwrap();
-        let script = format!("cat > {}/$$", folder.path().display());
+        let script = format!("exec cat > {}/$$", folder.path().display());
         let arguments: &[&str] = Box::leak(Box::new(["-c", &*script.leak()]));
         let mut guard = Guard::start(Path::new("/bin/sh"), arguments).unwrap();
         guard.add(101).unwrap();
