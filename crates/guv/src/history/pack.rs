@@ -18,7 +18,7 @@ pub(super) const COLUMNS: [&str; 5] = [
 ];
 
 /// The other numbers, and the short lists of them. New ones are put at the end, so that old records can be read.
-pub(super) const NUMBERS: [&str; 40] = [
+pub(super) const NUMBERS: [&str; 42] = [
     "/cycle",
     "/decision/estimate/jobs",
     "/decision/estimate/turns",
@@ -59,6 +59,8 @@ pub(super) const NUMBERS: [&str; 40] = [
     "/decision/inputs/prospect/forecast/due/within",
     "/decision/inputs/prospect/forecast/due/every",
     "/decision/inputs/prospect/forecast/due/jobs",
+    "/decision/inputs/observation/queue/published",
+    "/decision/inputs/observation/queue/acknowledged",
 ];
 
 /// What a policy that looks ahead expects: in old records as a whole, since then number by number.
