@@ -451,7 +451,11 @@ impl Member {
     /// Remembers what the platform has accepted, until it is counted again.
     pub(super) fn accepted(&mut self, target: u32, now: Timestamp) {
         let workers = self.workers.get_or_insert(WorkerCount::running(target));
+        let (more, fewer) = (target.saturating_sub(workers.current), workers.current.saturating_sub(target));
         workers.current = target;
+        // Whoever is new boots, and the newest are stopped first.
+        workers.booting = workers.booting.map(|booting| booting.saturating_add(more).saturating_sub(fewer));
+        workers.draining = workers.draining.map(|draining| draining.saturating_add(fewer));
         self.state.accepted(target, now);
     }
 
