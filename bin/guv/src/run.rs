@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use guv::Recorder;
+use guv::{Record, Recorder};
 use guv::actuators::processes::{self, Procfile};
 use guv::actuators::{Keda, Processes};
 use guv::governor::{self, Governor, Handle, Options};
@@ -118,7 +118,10 @@ pub(crate) async fn run(run: Run) -> Outcome {
         return Ok(ExitCode::from(INTERRUPTED));
     }
     drop(lock);
-    let failed = run.oneshot && handle.snapshot().roles.iter().any(|record| record.outcome.error().is_some());
+    // Who has but the minimum since nothing could be seen is not governed.
+    let is_blind = |record: &Record| record.decision.inputs.observation.queue.ready.is_none();
+    let has_failed = |record: &Record| record.outcome.error().is_some() || is_blind(record);
+    let failed = run.oneshot && handle.snapshot().roles.iter().any(|record| has_failed(record));
     Ok(if failed { ExitCode::from(FAILED) } else { ExitCode::SUCCESS })
 }
 

@@ -297,7 +297,13 @@ impl Service {
             let outcome = match (blind, uncounted, change) {
                 (Some(error), _, None) => Outcome::Blind { error },
                 (_, Some(error), _) => Outcome::Failed { error },
-                (_, None, Some(workers)) => Outcome::Planned { workers },
+                (blind, None, Some(workers)) => {
+                    if let Some(error) = blind {
+                        let role = decision.role.as_str();
+                        tracing::warn!(role, error, "the queue cannot be seen: only the limits are kept");
+                    }
+                    Outcome::Planned { workers }
+                }
                 (None, None, None) => match self.fleet.members[index].failing.clone() {
                     Some(error) => Outcome::Failed { error },
                     None => Outcome::Unchanged,
