@@ -1,7 +1,7 @@
 //! Who is tried.
 
 use anyhow::Result;
-use guv_model::simulation::{RoleScaler, Scaler, Watch};
+use guv_model::simulation::{RoleScaler, Scaler, Tells, Watch};
 use guv_model::{Config, Environment};
 
 use crate::cells::Cell;
@@ -79,6 +79,17 @@ impl Contender {
             Self::Backlog => "backlog per instance".to_owned(),
             Self::WorkerPods { target } => format!("worker-pod-autoscaler, {target} messages"),
             Self::Constant { workers } => format!("constant {workers}"),
+        }
+    }
+
+    /// Whether it can decide anything by what is told. Who cannot is not tried, for nobody would use it there.
+    pub(crate) fn can_do_with(&self, tells: Tells) -> bool {
+        match self {
+            Self::Deadline { .. } | Self::Proportional | Self::Ratio { .. } | Self::Constant { .. } => true,
+            Self::Backlog => true,
+            Self::Judoscale { .. } | Self::Keda { metric: Metric::Length, .. } => tells != Tells::Ready,
+            Self::Prototype | Self::WorkerPods { .. } => tells == Tells::All,
+            Self::Keda { metric: Metric::ConsumptionTime, .. } => tells == Tells::All,
         }
     }
 

@@ -88,10 +88,11 @@ fn main() -> Result<()> {
 fn tried(scenario: &Scenario, traces: &Traces) -> Result<Table> {
     let cell = scenario.cell(traces)?;
     let mut lines = Vec::new();
-    for contender in STANDARD {
+    let can_see = |contender: &Contender| contender.can_do_with(cell.watch.tells);
+    for contender in STANDARD.into_iter().filter(can_see) {
         lines.push(line(&cell, &cell.runs, cell.watch, contender)?);
     }
-    for settings in contenders::tunable() {
+    for settings in contenders::tunable().into_iter().filter(|settings| settings.iter().all(can_see)) {
         let mut line = line(&cell, &cell.runs, cell.watch, rehearsed(&cell, &settings)?)?;
         line.name.push_str(", chosen on other days");
         lines.push(line);
