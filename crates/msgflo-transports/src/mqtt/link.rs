@@ -182,6 +182,8 @@ impl Link {
         let subscribed = self.ask_for(filter, assurance).await;
         if subscribed.is_err() {
             self.topics().remove(topic, mailbox);
+            // The answer may have been lost and the broker send all the same: nobody will take it.
+            mailbox.discard();
         }
         subscribed
     }
@@ -202,9 +204,12 @@ impl Link {
             self.topics().remove(topic, mailbox);
             return Ok(());
         };
-        let told = self.ask(DOING, Request::Unsubscribe(vec![filter])).await?;
-        // The broker answers after what was on its way.
-        let unsubscribed = within(DOING, told).await.map(drop);
+        let unsubscribed = match self.ask(DOING, Request::Unsubscribe(vec![filter])).await {
+            // The broker answers after what was on its way.
+            Ok(told) => within(DOING, told).await.map(drop),
+            Err(error) => Err(error),
+        };
+        // Also where the broker could not be asked: who has gone answers for nothing.
         let missed = self.topics().remove(topic, mailbox);
         if let Some((filter, assurance)) = missed {
             // Somebody came meanwhile, and believed that we were subscribed.
@@ -271,5 +276,41 @@ async fn within(doing: &str, told: oneshot::Receiver<Option<u8>>) -> Result<Opti
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) => Err(Error::Disconnected { doing: doing.to_owned() }),
         Err(_) => Err(Error::Timeout { doing: doing.to_owned(), after: DEADLINE }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mqtt::mailbox::Overflow;
+
+    /// A link whose task takes nothing, as one that has asked as much as a broker that is away allows.
+    fn stuck() -> (Link, mpsc::Receiver<Asked>) {
+        let (sender, requests) = mpsc::channel(1);
+        let waiting = Request::Unsubscribe(Vec::new());
+        assert!(sender.try_send(Asked { request: waiting, answer: None }).is_ok());
+        let standing = Standing { is_connected: AtomicBool::new(false), most: AtomicU32::new(LARGEST) };
+        let shared = Shared {
+            broker: "mqtt://away".into(),
+            requests: sender,
+            topics: Arc::default(),
+            connections: watch::channel(1).1,
+            version: Version::V5,
+            shares: true,
+            standing: Arc::new(standing),
+            closing: CancellationToken::new(),
+            closed: CancellationToken::new(),
+            _cut: CancellationToken::new().drop_guard(),
+        };
+        (Link { shared: Arc::new(shared) }, requests)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_gets_nothing_more_also_where_the_broker_cannot_be_asked() {
+        let (link, _requests) = stuck();
+        let (topic, mailbox) = (QueueName::from("a"), Mailbox::new(9, Overflow::DropUnassured));
+        link.topics().add(&topic, Arc::clone(&mailbox), Assurance::AtLeastOnce, false);
+        assert!(matches!(link.unsubscribe(&topic, &mailbox).await, Err(Error::Timeout { .. })));
+        assert_eq!(link.topics().filters(), []);
     }
 }

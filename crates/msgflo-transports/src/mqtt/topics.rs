@@ -137,6 +137,21 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_for_one_who_has_gone_is_acknowledged_at_once() {
+        let (mut topics, mailbox) = (Topics::default(), Mailbox::new(9, Overflow::DropUnassured));
+        topics.add(&"a".into(), Arc::clone(&mailbox), Assurance::AtLeastOnce, false);
+        let (acknowledge, mut acknowledged) = mpsc::unbounded_channel();
+        let deliver = |n| topics.deliver("a", Message::new("x"), Some(Receipt::numbered(n)), &acknowledge);
+        deliver(0);
+        assert!(acknowledged.try_recv().is_err(), "it waits for who takes it");
+        mailbox.close();
+        deliver(1);
+        assert_eq!(acknowledged.try_recv(), Ok(Receipt::numbered(1)));
+        mailbox.discard();
+        assert_eq!(acknowledged.try_recv(), Ok(Receipt::numbered(0)));
+    }
+
+    #[test]
     fn instances_share_by_a_filter_of_their_group() {
         let mut topics = Topics::default();
         topics.add(&"a/b".into(), Mailbox::new(9, Overflow::DropUnassured), Assurance::AtMostOnce, true);
