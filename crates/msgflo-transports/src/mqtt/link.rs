@@ -19,7 +19,7 @@ use super::mailbox::Mailbox;
 use super::options::Options;
 use super::packet::{LARGEST, Version, publish_size, reason};
 use super::session::Request;
-use super::topics::Topics;
+use super::topics::{Topics, is_topic};
 use super::wire::{Identity, KEEP, Wire};
 
 /// How many requests wait for the task. Who asks waits when it is full.
@@ -123,7 +123,7 @@ impl Link {
         message: Message,
     ) -> Result<Option<impl Future<Output = Result<(), Error>> + Send + use<>>, Error> {
         // A broker ends the connection for it, and it would be sent again on the next one, for ever.
-        if topic.as_str().is_empty() || topic.as_str().contains(['+', '#', '\0']) {
+        if !is_topic(topic) {
             return Err(Error::NotFound { name: topic.clone() });
         }
         self.check_size(topic, &message)?;
@@ -177,6 +177,10 @@ impl Link {
         assurance: Assurance,
         shared: bool,
     ) -> Result<(), Error> {
+        if !is_topic(topic) {
+            let what = format!("subscribe to `{topic}`: a port is one topic, without `+` and `#`");
+            return Err(Error::Unsupported { broker: self.shared.broker.clone(), what });
+        }
         let filter = self.topics().add(topic, Arc::clone(mailbox), assurance, shared);
         let Some((filter, assurance)) = filter else { return Ok(()) };
         let subscribed = self.ask_for(filter, assurance).await;
@@ -303,6 +307,19 @@ mod tests {
             _cut: CancellationToken::new().drop_guard(),
         };
         (Link { shared: Arc::new(shared) }, requests)
+    }
+
+    #[tokio::test]
+    async fn what_stands_for_many_topics_is_refused() {
+        let (link, _requests) = stuck();
+        for topic in ["sensor/+/temperature", "sensor/#", "#", "", "a\0b"] {
+            let mailbox = Mailbox::new(9, Overflow::DropUnassured);
+            for shared in [false, true] {
+                let refused = link.subscribe(&topic.into(), &mailbox, Assurance::AtLeastOnce, shared).await;
+                assert!(matches!(refused, Err(Error::Unsupported { .. })), "{topic}: {refused:?}");
+            }
+        }
+        assert_eq!(link.topics().filters(), []);
     }
 
     #[tokio::test(start_paused = true)]

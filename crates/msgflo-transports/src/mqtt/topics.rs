@@ -112,6 +112,11 @@ impl Topics {
     }
 }
 
+/// Whether a name is that of one topic. Messages are told apart by their topics, so that one which stands for many gets none.
+pub(crate) fn is_topic(name: &QueueName) -> bool {
+    !name.as_str().is_empty() && !name.as_str().contains(['+', '#', '\0'])
+}
+
 fn filter(topic: &QueueName, shared: bool) -> QueueName {
     if shared { QueueName::from(format!("$share/{GROUP}/{topic}")) } else { topic.clone() }
 }
