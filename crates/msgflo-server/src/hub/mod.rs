@@ -11,6 +11,7 @@ mod library;
 mod observed;
 mod rates;
 mod requests;
+mod unsaved;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -27,6 +28,7 @@ use crate::graphs::{EdgePlace, Graphs, Places, Route};
 use crate::protocol::{Capability, Fault, Request, Signal};
 use crate::trace::Trace;
 use client::Client;
+use unsaved::Unsaved;
 
 pub(crate) use client::ClientId;
 
@@ -40,8 +42,6 @@ const BATCH: usize = 64;
 const OBSERVE: Duration = Duration::from_millis(100);
 /// How often clients are told of what they were not shown, and the library is looked at.
 const SECOND: Duration = Duration::from_secs(1);
-/// How long after the last change the graph is saved.
-const SAVE_AFTER: Duration = Duration::from_millis(500);
 /// The most outports that are looked at.
 const MAX_WATCHED: usize = 1000;
 
@@ -74,9 +74,7 @@ pub(crate) struct Hub {
     /// Messages a second, as they were last told.
     rates: rates::Rates,
     stale: Stale,
-    unsaved_since: Option<Instant>,
-    /// Why it could not be saved the last time.
-    unsaved_because: Option<String>,
+    unsaved: Unsaved,
     /// What the library's files were when they were last read.
     fingerprint: Fingerprint,
 }
@@ -116,8 +114,7 @@ impl Hub {
             told: Told::default(),
             rates: rates::Rates::new(),
             stale: Stale { places: true, ..Stale::default() },
-            unsaved_since: None,
-            unsaved_because: None,
+            unsaved: Unsaved::default(),
             fingerprint: Fingerprint::default(),
         }
     }
@@ -169,7 +166,7 @@ impl Hub {
                     Ok(())
                 }
                 _ = observe.tick() => {
-                    if self.unsaved_since.is_some_and(|since| since.elapsed() >= SAVE_AFTER) {
+                    if self.unsaved.is_due(Instant::now()) {
                         self.auto_save().await;
                     }
                     self.tell_observed().await
@@ -188,7 +185,7 @@ impl Hub {
                 break;
             }
         }
-        if self.unsaved_since.is_some() {
+        if self.unsaved.is_any() {
             self.auto_save().await;
         }
     }
@@ -297,7 +294,7 @@ impl Hub {
         self.stale.places = true;
         self.stale.desired = true;
         if self.editor.auto_save && self.graphs.main() == Some(id) {
-            self.unsaved_since = Some(Instant::now());
+            self.unsaved.changed(Instant::now());
         }
     }
 
