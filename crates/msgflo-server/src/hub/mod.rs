@@ -25,8 +25,9 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Grant;
 use crate::editor::Editor;
 use crate::graphs::{EdgePlace, Graphs, Places, Route};
+use crate::outbox::Outbox;
 use crate::protocol::{Capability, Fault, Request, Signal};
-use crate::trace::Trace;
+use crate::trace::Traces;
 use client::Client;
 use unsaved::Unsaved;
 
@@ -48,7 +49,7 @@ const MAX_WATCHED: usize = 1000;
 /// What connections tell the hub.
 pub(crate) enum Incoming {
     /// There is a new client; texts for it go to the outbox.
-    Joined { id: ClientId, outbox: mpsc::Sender<Utf8Bytes>, grant: Grant, wants_details: bool },
+    Joined { id: ClientId, outbox: Outbox, grant: Grant, wants_details: bool },
     /// A client has sent something.
     Said(ClientId, Box<Result<Request, Fault>>),
     /// A client has gone.
@@ -68,7 +69,7 @@ pub(crate) struct Hub {
     routes: HashMap<PortRef, Vec<Route>>,
     /// The outports that the coordinator looks at for us.
     watched: BTreeSet<PortRef>,
-    traces: HashMap<String, Trace>,
+    traces: Traces,
     /// What clients were told of nodes and edges.
     told: Told,
     /// Messages a second, as they were last told.
@@ -110,7 +111,7 @@ impl Hub {
             places: Places::default(),
             routes: HashMap::new(),
             watched: BTreeSet::new(),
-            traces: HashMap::new(),
+            traces: Traces::default(),
             told: Told::default(),
             rates: rates::Rates::new(),
             stale: Stale { places: true, ..Stale::default() },
@@ -230,7 +231,7 @@ impl Hub {
     fn to_be_watched(&self) -> BTreeSet<PortRef> {
         let is_wanted = |route: &Route| match route {
             Route::Edge { graph, src, tgt } => {
-                self.traces.get(graph).is_some_and(Trace::is_running)
+                self.traces.is_running(graph)
                     || self.clients.values().any(|client| {
                         client.grant.capabilities().allow(&[Capability::NetworkData])
                             && client.watches(graph, src, tgt)

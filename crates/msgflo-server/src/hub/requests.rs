@@ -131,8 +131,8 @@ impl Hub {
             }
             Command::TraceStart { graph, buffer_size } => {
                 self.graphs.get(&graph).map_err(told)?;
-                self.traces
-                    .insert(graph.clone(), Trace::new(buffer_size, jiff::Timestamp::now().to_string()));
+                let now = jiff::Timestamp::now().to_string();
+                self.traces.start(&graph, Trace::new(buffer_size, now));
                 self.stale.places = true;
                 let mut payload = json!({"graph": graph});
                 if let Some(size) = buffer_size {
