@@ -2,6 +2,8 @@
 //!
 //! The layout is that of the first MsgFlo, so that its participants and ours meet.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use lapin::options::{BasicConsumeOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -11,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::Bed;
 use crate::bed::queue;
-use crate::inbox::{Inbox, PATIENCE, message};
+use crate::inbox::{Inbox, PATIENCE, eventually, message};
 
 /// A plain client.
 struct Plain {
@@ -185,4 +187,26 @@ pub async fn a_discovery_queue_that_differs_will_do(bed: &Bed) {
     client.announce(&Participant::new("id", "role", "component")).await.expect("it is announced");
     let next = timeout(PATIENCE, announcements.next()).await.expect("it comes in time");
     assert_eq!(next.expect("discovery goes on").expect("an announcement").participant.id, "id");
+}
+
+/// Somebody who deletes the queue, or the exchange behind it, ends discovery for nobody.
+pub async fn a_discovery_queue_that_is_deleted_is_made_again(bed: &Bed) {
+    let (client, broker, plain) = (bed.client().await, bed.broker().await, Plain::connect(bed).await);
+    let mut announcements = broker.watch_discovery().await.expect("discovery is watched");
+    for what in ["the queue", "the exchange too"] {
+        if what == "the exchange too" {
+            let deleting = plain.channel.exchange_delete(discovery::EXCHANGE.into(), Default::default());
+            deleting.await.expect("it is deleted");
+        }
+        let deleting = plain.channel.queue_delete(discovery::QUEUE.into(), Default::default());
+        deleting.await.expect("it is deleted");
+        // What is announced while nothing is there is lost, and a participant repeats it.
+        let look = async || {
+            client.announce(&Participant::new(what, "role", "component")).await.expect("it is announced");
+            let heard = timeout(Duration::from_millis(100), announcements.next()).await.ok()?;
+            let heard = heard.expect("discovery goes on").expect("an announcement");
+            Some(heard.participant.id.to_string())
+        };
+        eventually(look, |heard| heard.as_deref() == Some(what), "the announcement").await;
+    }
 }

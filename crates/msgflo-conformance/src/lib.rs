@@ -133,6 +133,7 @@ macro_rules! amqp_suite {
             ports_of_strangers_are_bound_as_they_are,
             an_inport_that_differs_is_a_mismatch_and_hurts_nobody,
             a_discovery_queue_that_differs_will_do,
+            a_discovery_queue_that_is_deleted_is_made_again,
         );
         $crate::cases!($bed, retries:
             refused_messages_are_tried_again_and_then_parked,

@@ -284,6 +284,9 @@ pub async fn peers_speak_to_the_router(bed: &Bed) {
     assert_eq!(next(&mut told).await, json!([]));
     let wish = json!({"type": "pubsub", "src": "a/out", "tgt": "b/in"});
     send(&*client, "/msgrouter/home/addbinding", "no binding").await;
+    // Nothing would be carried from it.
+    let many = json!({"type": "pubsub", "src": "a/+", "tgt": "b/in"});
+    send(&*client, "/msgrouter/home/addbinding", &many.to_string()).await;
     send(&*client, "/msgrouter/home/addbinding", &wish.to_string()).await;
     assert_eq!(next(&mut told).await, json!([wish]));
     send(&*client, "a/out", "carried").await;

@@ -26,6 +26,7 @@ mod graphs;
 mod http;
 mod hub;
 mod metrics;
+mod outbox;
 mod payload;
 mod protocol;
 mod socket;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
 use futures_util::stream::SplitSink;
@@ -17,6 +17,7 @@ use url::{Host, Url};
 
 use crate::access::{Grant, Permissions};
 use crate::hub::{ClientId, Incoming};
+use crate::outbox::{Texts, outbox};
 use crate::protocol::{Fault, MAX_MESSAGE, Protocol, Request, Signal};
 
 /// The subprotocol that clients of the FBP runtime protocol offer, and before it the one of those who also want to see what
@@ -25,8 +26,6 @@ const SUBPROTOCOLS: [&str; 2] = [DETAILED, "noflo"];
 const DETAILED: &str = "msgflo";
 /// A message that is longer than we read is answered with an error; one that is longer than this ends the connection.
 const MAX_FRAME: usize = 4 * MAX_MESSAGE;
-/// How many messages wait for a client before it is dropped.
-const OUTBOX: usize = 4096;
 /// How long a client may take to accept a message.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 /// How often a silent client is asked whether it is there.
@@ -107,7 +106,7 @@ pub(crate) fn upgrade(door: Arc<Door>, headers: &HeaderMap, upgrade: WebSocketUp
 
 async fn serve(socket: WebSocket, grant: Grant, door: Arc<Door>) {
     let id = ClientId(door.next.fetch_add(1, Ordering::Relaxed));
-    let (outbox, texts) = mpsc::channel(OUTBOX);
+    let (outbox, texts) = outbox();
     let wants_details = socket.protocol().is_some_and(|protocol| protocol == DETAILED);
     if door.hub.send(Incoming::Joined { id, outbox, grant, wants_details }).await.is_err() {
         return;
@@ -142,14 +141,10 @@ fn binary() -> Fault {
 }
 
 /// Sends what the hub has for the client, until the hub drops it or it does not take it.
-async fn write(
-    mut sink: SplitSink<WebSocket, Message>,
-    mut texts: mpsc::Receiver<Utf8Bytes>,
-    closing: CancellationToken,
-) {
+async fn write(mut sink: SplitSink<WebSocket, Message>, mut texts: Texts, closing: CancellationToken) {
     loop {
         let (message, is_last) = tokio::select! {
-            text = texts.recv() => match text {
+            text = texts.next() => match text {
                 Some(text) => (Message::Text(text), false),
                 None => (goodbye(close_code::POLICY, "too slow"), true),
             },

@@ -182,6 +182,8 @@ fn write(path: &Path, content: &File) -> Result<(), BoxError> {
     file.write_all(&serde_json::to_vec_pretty(content)?)?;
     file.as_file().sync_all()?;
     file.persist(path)?;
+    // Without it a loss of power could bring the old one back.
+    std::fs::File::open(folder)?.sync_all()?;
     Ok(())
 }
 

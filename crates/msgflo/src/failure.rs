@@ -7,6 +7,7 @@ use std::time::Duration;
 use msgflo_core::{BoxError, Outcome};
 use serde_json::{Map, Value, json};
 
+use crate::Error;
 use crate::payload::Raw;
 
 /// Why a job failed.
@@ -20,6 +21,8 @@ pub(crate) enum Failure {
     TimedOut(Duration),
     /// The handler panicked, with this message.
     Panicked(String),
+    /// The broker will never take a result.
+    Unsendable(Error),
 }
 
 impl Failure {
@@ -33,7 +36,7 @@ impl Failure {
     pub(crate) fn outcome(&self) -> Outcome {
         match self {
             Self::TimedOut(_) => Outcome::TimedOut,
-            Self::Undecodable(_) | Self::Work(_) | Self::Panicked(_) => Outcome::Failed,
+            Self::Undecodable(_) | Self::Work(_) | Self::Panicked(_) | Self::Unsendable(_) => Outcome::Failed,
         }
     }
 
@@ -44,6 +47,7 @@ impl Failure {
             Self::Work(error) => chain(error.as_ref()),
             Self::TimedOut(limit) => format!("the work took longer than {limit:?}"),
             Self::Panicked(text) => format!("the work panicked: {text}"),
+            Self::Unsendable(error) => chain(error),
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Invariant: a message is acknowledged only after the broker has confirmed all that it caused, and refused only after
 //! the broker has confirmed its failure on the error port. When the broker does not confirm, the message goes back to its
-//! queue, so it may be worked on twice, but is never lost.
+//! queue, so it may be worked on twice, but is never lost. When the broker will never take a result, as one that is too large, the
+//! job has failed: it would be worked on for ever.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -41,19 +42,35 @@ impl Processor {
 
         let worked = self.attempt(Context::new(Arc::clone(&job))).await;
         let results = job.close();
-        let (outcome, outgoing) = match &worked {
-            Ok(()) => (Outcome::Completed, results),
-            Err(failure) => (failure.outcome(), self.failed(&job, failure)),
-        };
-        let outport = outgoing.first().map(|outgoing| outgoing.outlet.name.clone());
-        let outcome = match send(outgoing, &job).await {
-            Ok(()) if worked.is_ok() => {
-                delivery.ack();
-                outcome
+        let failure = match worked {
+            Ok(()) => {
+                let outport = first(&results);
+                match send(results, &job).await {
+                    Ok(()) => {
+                        delivery.ack();
+                        return completed(outport, waiting, started, Outcome::Completed);
+                    }
+                    Err(error) if is_hopeless(&error) => Failure::Unsendable(error),
+                    Err(error) => {
+                        self.give_back(delivery, &error).await;
+                        return completed(outport, waiting, started, Outcome::Failed);
+                    }
+                }
             }
+            Err(failure) => failure,
+        };
+        let told = self.failed(&job, &failure);
+        let outport = first(&told);
+        let outcome = match send(told, &job).await {
             Ok(()) => {
                 delivery.nack();
-                outcome
+                failure.outcome()
+            }
+            Err(error) if is_hopeless(&error) => {
+                let Names { role, inport } = self.names.as_ref();
+                tracing::error!(%role, %inport, error = chain(&error), "the failure of a job cannot be told");
+                delivery.nack();
+                failure.outcome()
             }
             Err(error) => {
                 self.give_back(delivery, &error).await;
@@ -93,6 +110,17 @@ impl Processor {
         tokio::time::sleep(GIVE_BACK_AFTER).await;
         drop(delivery);
     }
+}
+
+/// Whether the broker will never take a message, however often it is sent. A port that is not there is no fault of the message's:
+/// somebody may make it again.
+fn is_hopeless(error: &Error) -> bool {
+    use msgflo_core::Error as Broker;
+    matches!(error, Error::Send { source, .. } if !source.is_transient() && !matches!(source, Broker::NotFound { .. }))
+}
+
+fn first(outgoing: &[Outgoing]) -> Option<PortName> {
+    outgoing.first().map(|outgoing| outgoing.outlet.name.clone())
 }
 
 /// Sends all at once, in their order, and waits until all are confirmed.

@@ -143,6 +143,8 @@ pub(super) fn write(
             _ => {}
         }
     }
+    // Without it a loss of power could bring the old ones back.
+    std::fs::File::open(folder)?.sync_all()?;
     Ok(())
 }
 

@@ -326,9 +326,14 @@ impl Bindings {
             {
                 entry.stage = Stage::Checking;
                 actions.push(Action::Check(binding.clone()));
-            } else if due && entry.is_orphan && (coming.is_empty() || !coming.contains(&ends(binding))) {
-                entry.stage = Stage::Unbinding;
-                actions.push(Action::Unbind(binding.clone()));
+            } else if due && entry.is_orphan {
+                if coming.is_empty() || !coming.contains(&ends(binding)) {
+                    entry.stage = Stage::Unbinding;
+                    actions.push(Action::Unbind(binding.clone()));
+                } else if let Stage::Failed { retry, .. } = &mut entry.stage {
+                    // What takes its place may take long; it is not looked at all the time until then.
+                    *retry = now + RETRY;
+                }
             }
         }
         actions

@@ -154,8 +154,12 @@ impl Network {
 
     /// When [`handle`](Self::handle) is to be called with [`Input::Tick`], if nothing happens before.
     pub fn wake(&self) -> Option<Instant> {
-        let own =
-            [self.processes.wake(), self.bindings.wake(), self.taps.wake(), self.packets.wake(), self.expiry];
+        let processes = self.processes.wake();
+        if self.stopping {
+            // Nothing else is looked after any more.
+            return processes;
+        }
+        let own = [processes, self.bindings.wake(), self.taps.wake(), self.packets.wake(), self.expiry];
         own.into_iter().flatten().min()
     }
 

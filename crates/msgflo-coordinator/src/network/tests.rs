@@ -177,6 +177,24 @@ fn a_connection_stays_as_it_was_until_what_it_is_to_be_is_there() {
 }
 
 #[test]
+fn one_that_cannot_be_removed_and_waits_for_its_successor_is_not_looked_at_all_the_time() {
+    let all = ["a", "b", "c"];
+    let (mut bench, _) = Bench::new(&round_robin("rr DEADLETTER -> IN c"), &all);
+    bench.heard("a-1", &[], &["OUT"]);
+    bench.heard("c-1", &["IN"], &[]);
+    bench.heard("b-1", &["IN"], &[]);
+    let (parked, plain) = (by_round_robin(Some("c.IN")), by_round_robin(None));
+    bench.tell(Input::Bound(parked.clone(), Err("no queue c.IN".into())));
+    assert_eq!(bench.tell(desire(&round_robin(""), &all)), [Action::Bind(plain.clone())]);
+    bench.now += RETRY;
+    assert_eq!(bench.tell(Input::Tick), [], "the broker takes its time");
+    assert_eq!(bench.network.wake(), Some(bench.now + RETRY));
+    assert_eq!(bench.tell(Input::Bound(plain, Ok(()))), []);
+    bench.now += RETRY;
+    assert_eq!(bench.tell(Input::Tick), [Action::Unbind(parked)]);
+}
+
+#[test]
 fn what_an_earlier_life_bound_is_shown_as_it_is() {
     let parked = by_round_robin(Some("c.IN"));
     let graph = round_robin("rr DEADLETTER -> IN c");
@@ -474,4 +492,21 @@ fn stopping_ends_the_processes_and_leaves_the_bindings() {
     let instance = Instance { unit: UnitName("resize".into()), number: 1 };
     assert_eq!(bench.tell(Input::Exited { instance, exit: exit() }), []);
     assert!(bench.network.has_stopped());
+}
+
+#[test]
+fn while_it_stops_it_wakes_for_its_processes_only() {
+    let (mut bench, _) = Bench::new(SERVICE, &["web", "store"]);
+    bench.started("resize", 1);
+    bench.heard("web-1", &[], &["RESIZE"]);
+    bench.heard("resize-1", &["IN"], &["OUT"]);
+    bench.tell(Input::Bound(pubsub("web.RESIZE", "resize.IN"), Err("no queue resize.IN".into())));
+    bench.tell(Input::Send(PortRef { role: "store".into(), port: "IN".into() }, Message::new("x")));
+    bench.tell(Input::Stop);
+    let kill = bench.network.wake().unwrap();
+    assert!(kill > bench.now + RETRY, "the binding is not made any more");
+    bench.now = kill;
+    let actions = bench.tell(Input::Tick);
+    assert!(matches!(&actions[..], [Action::Kill(_)]), "{actions:?}");
+    assert_eq!(bench.network.wake(), None, "nothing is left to do but to wait for the exit");
 }

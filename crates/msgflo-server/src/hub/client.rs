@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use axum::extract::ws::Utf8Bytes;
-use tokio::sync::mpsc;
 
 use crate::access::Grant;
 use crate::budget::Budget;
+use crate::outbox::Outbox;
 use crate::protocol::End;
 
 /// How many messages a client is shown of what flows: at once, and a second.
@@ -21,7 +21,7 @@ pub(crate) struct ClientId(pub(crate) u64);
 
 pub(super) struct Client {
     /// Where messages to it go. It is dropped, and the client with it, when it is full.
-    outbox: mpsc::Sender<Utf8Bytes>,
+    outbox: Outbox,
     pub(super) grant: Grant,
     /// Whether it is shown what a message says beside its payload, too.
     pub(super) wants_details: bool,
@@ -34,12 +34,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(
-        outbox: mpsc::Sender<Utf8Bytes>,
-        grant: Grant,
-        wants_details: bool,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(outbox: Outbox, grant: Grant, wants_details: bool, now: Instant) -> Self {
         Self {
             outbox,
             grant,
@@ -53,8 +48,7 @@ impl Client {
 
     /// Sends a text. Whether the client kept up.
     pub(super) fn send(&self, text: Utf8Bytes) -> bool {
-        // One that has gone will be forgotten as soon as we are told.
-        !matches!(self.outbox.try_send(text), Err(mpsc::error::TrySendError::Full(_)))
+        self.outbox.send(text)
     }
 
     pub(super) fn watches(&self, graph: &str, src: &End, tgt: &End) -> bool {

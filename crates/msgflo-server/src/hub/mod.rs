@@ -11,6 +11,7 @@ mod library;
 mod observed;
 mod rates;
 mod requests;
+mod unsaved;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -24,9 +25,11 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Grant;
 use crate::editor::Editor;
 use crate::graphs::{EdgePlace, Graphs, Places, Route};
+use crate::outbox::Outbox;
 use crate::protocol::{Capability, Fault, Request, Signal};
-use crate::trace::Trace;
+use crate::trace::Traces;
 use client::Client;
+use unsaved::Unsaved;
 
 pub(crate) use client::ClientId;
 
@@ -40,15 +43,13 @@ const BATCH: usize = 64;
 const OBSERVE: Duration = Duration::from_millis(100);
 /// How often clients are told of what they were not shown, and the library is looked at.
 const SECOND: Duration = Duration::from_secs(1);
-/// How long after the last change the graph is saved.
-const SAVE_AFTER: Duration = Duration::from_millis(500);
 /// The most outports that are looked at.
 const MAX_WATCHED: usize = 1000;
 
 /// What connections tell the hub.
 pub(crate) enum Incoming {
     /// There is a new client; texts for it go to the outbox.
-    Joined { id: ClientId, outbox: mpsc::Sender<Utf8Bytes>, grant: Grant, wants_details: bool },
+    Joined { id: ClientId, outbox: Outbox, grant: Grant, wants_details: bool },
     /// A client has sent something.
     Said(ClientId, Box<Result<Request, Fault>>),
     /// A client has gone.
@@ -68,15 +69,13 @@ pub(crate) struct Hub {
     routes: HashMap<PortRef, Vec<Route>>,
     /// The outports that the coordinator looks at for us.
     watched: BTreeSet<PortRef>,
-    traces: HashMap<String, Trace>,
+    traces: Traces,
     /// What clients were told of nodes and edges.
     told: Told,
     /// Messages a second, as they were last told.
     rates: rates::Rates,
     stale: Stale,
-    unsaved_since: Option<Instant>,
-    /// Why it could not be saved the last time.
-    unsaved_because: Option<String>,
+    unsaved: Unsaved,
     /// What the library's files were when they were last read.
     fingerprint: Fingerprint,
 }
@@ -112,12 +111,11 @@ impl Hub {
             places: Places::default(),
             routes: HashMap::new(),
             watched: BTreeSet::new(),
-            traces: HashMap::new(),
+            traces: Traces::default(),
             told: Told::default(),
             rates: rates::Rates::new(),
             stale: Stale { places: true, ..Stale::default() },
-            unsaved_since: None,
-            unsaved_because: None,
+            unsaved: Unsaved::default(),
             fingerprint: Fingerprint::default(),
         }
     }
@@ -169,7 +167,7 @@ impl Hub {
                     Ok(())
                 }
                 _ = observe.tick() => {
-                    if self.unsaved_since.is_some_and(|since| since.elapsed() >= SAVE_AFTER) {
+                    if self.unsaved.is_due(Instant::now()) {
                         self.auto_save().await;
                     }
                     self.tell_observed().await
@@ -188,7 +186,7 @@ impl Hub {
                 break;
             }
         }
-        if self.unsaved_since.is_some() {
+        if self.unsaved.is_any() {
             self.auto_save().await;
         }
     }
@@ -233,7 +231,7 @@ impl Hub {
     fn to_be_watched(&self) -> BTreeSet<PortRef> {
         let is_wanted = |route: &Route| match route {
             Route::Edge { graph, src, tgt } => {
-                self.traces.get(graph).is_some_and(Trace::is_running)
+                self.traces.is_running(graph)
                     || self.clients.values().any(|client| {
                         client.grant.capabilities().allow(&[Capability::NetworkData])
                             && client.watches(graph, src, tgt)
@@ -297,7 +295,7 @@ impl Hub {
         self.stale.places = true;
         self.stale.desired = true;
         if self.editor.auto_save && self.graphs.main() == Some(id) {
-            self.unsaved_since = Some(Instant::now());
+            self.unsaved.changed(Instant::now());
         }
     }
 

@@ -69,7 +69,7 @@ impl Hub {
         });
         let shown: Vec<_> =
             watchers.filter_map(|(id, client)| client.samples(graph, now).then_some(*id)).collect();
-        let is_traced = self.traces.get(graph).is_some_and(crate::trace::Trace::is_running);
+        let is_traced = self.traces.is_running(graph);
         if shown.is_empty() && !is_traced {
             return;
         }
@@ -119,8 +119,8 @@ impl Hub {
     }
 
     fn record(&mut self, graph: &str, signal: &Signal) {
-        if let Some(trace) = self.traces.get_mut(graph) {
-            trace.record(signal, &jiff::Timestamp::now().to_string());
+        if self.traces.is_running(graph) {
+            self.traces.record(graph, signal, &jiff::Timestamp::now().to_string());
         }
     }
 

@@ -131,8 +131,8 @@ impl Hub {
             }
             Command::TraceStart { graph, buffer_size } => {
                 self.graphs.get(&graph).map_err(told)?;
-                self.traces
-                    .insert(graph.clone(), Trace::new(buffer_size, jiff::Timestamp::now().to_string()));
+                let now = jiff::Timestamp::now().to_string();
+                self.traces.start(&graph, Trace::new(buffer_size, now));
                 self.stale.places = true;
                 let mut payload = json!({"graph": graph});
                 if let Some(size) = buffer_size {
@@ -257,27 +257,22 @@ impl Hub {
         let store = self.editor.store.clone().ok_or("there is no file to save to")?;
         let main = self.graphs.main().ok_or("there is no main graph to save")?;
         let graph = self.graphs.get(main).map_err(|error| error.to_string())?.graph.clone();
-        self.unsaved_since = None;
         let saved = tokio::task::spawn_blocking(move || store.save(&graph)).await;
-        saved.map_err(|error| error.to_string())?
+        let saved = saved.map_err(|error| error.to_string()).flatten();
+        self.unsaved.tried(&saved);
+        saved
     }
 
     pub(super) async fn auto_save(&mut self) {
         match self.save().await {
-            Ok(lost) => {
-                self.unsaved_because = None;
-                self.tell_lost(&lost);
-            }
+            Ok(lost) => self.tell_lost(&lost),
             Err(message) => {
                 // Said once, however often it is tried.
-                if self.unsaved_because.as_ref() != Some(&message) {
+                if self.unsaved.postpone(&message, Instant::now()) {
                     tracing::error!(message, "the graph could not be saved");
                     let told = format!("the graph could not be saved: {message}");
                     self.tell_others(None, &Signal::error(Protocol::Network, told));
-                    self.unsaved_because = Some(message);
                 }
-                // It is tried again with the next change, and at the end.
-                self.unsaved_since = Some(Instant::now() + super::SECOND * 10);
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt, stream};
 use msgflo_core::discovery::{self, Announcement};
@@ -30,6 +31,8 @@ const PREFETCH: u16 = 200;
 const TOGETHER: Duration = Duration::from_millis(2);
 /// How many announcements wait in the broker for a coordinator that is busy; each will be repeated anyway.
 const BACKLOG: u32 = 100_000;
+/// The longest pause before what cannot be watched is tried again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How many wait in this process; the others wait in the broker.
 const WAITING: usize = 1000;
 
@@ -37,8 +40,9 @@ type Heard = Result<Announcement, discovery::Error>;
 
 /// Passes announcements on until `closing`, and gives those that arrive for us.
 pub(crate) async fn watch(link: &Link, closing: CancellationToken) -> Result<Announcements, Error> {
-    link.declare(Declaration::Exchange(discovery::EXCHANGE.into())).await?;
-    link.declare(Declaration::DiscoveryQueue).await?;
+    for declaration in declarations() {
+        link.declare(declaration).await?;
+    }
     let first = Watch::open(link, &*link.session("watching discovery").await?).await?;
     let (heard, announcements) = mpsc::channel(WAITING);
     let watching = watch_always(link.clone(), first, heard);
@@ -145,17 +149,46 @@ async fn publish(link: &Link, message: &Message) -> Result<(), Error> {
     session.publish(&QueueName::from(discovery::EXCHANGE), &QueueName::from(""), message, false).await
 }
 
-/// The watch of the next session. `None`: there will be none.
+/// The next watch, tried for as long as the link is open: somebody may have deleted the queue, or the broker's node that has it be
+/// away. `None`: the link is closed.
 async fn open_again(link: &Link) -> Option<Watch> {
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(RETRY)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_jitter()
+        .without_max_times();
+    let mut pauses = pauses.build();
+    let mut told = false;
     loop {
         let session = link.next_session().await?;
-        match Watch::open(link, &session).await {
-            Ok(watch) => return Some(watch),
-            Err(error) if error.is_transient() => sleep(RETRY).await,
+        match declare_and_open(link, &session).await {
+            Ok(watch) => {
+                if told {
+                    tracing::info!("discovery is watched again");
+                }
+                return Some(watch);
+            }
+            Err(error) if error.is_transient() || told => {
+                tracing::debug!(%error, "discovery is not watched yet")
+            }
             Err(error) => {
-                tracing::error!(%error, "discovery cannot be watched any more");
-                return None;
+                told = true;
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, source, "discovery cannot be watched, trying again");
             }
         }
+        sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
     }
+}
+
+async fn declare_and_open(link: &Link, session: &Session) -> Result<Watch, Error> {
+    for declaration in declarations() {
+        declaration.make(session).await?;
+    }
+    Watch::open(link, session).await
+}
+
+/// What is watched.
+fn declarations() -> [Declaration; 2] {
+    [Declaration::Exchange(discovery::EXCHANGE.into()), Declaration::DiscoveryQueue]
 }

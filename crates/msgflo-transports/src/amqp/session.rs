@@ -116,7 +116,7 @@ impl Session {
             // Given up in the middle, the channel goes with what is on its way.
             let channel = match alone.take().filter(|channel| channel.status().connected()) {
                 Some(channel) => channel,
-                None => within(DOING, &[], confirmed_channel(&self.connection)).await?,
+                None => fresh(confirmed_channel(&self.connection)).await?,
             };
             let sent = match publish_on(&channel, exchange, routing_key, message, mandatory).await {
                 Ok(confirmed) => confirmed.await,
@@ -175,7 +175,7 @@ impl Session {
         if current.status().connected() || !self.is_connected() {
             return Ok(current);
         }
-        let fresh = Arc::new(within("opening a channel", &[], open).await?);
+        let fresh = Arc::new(fresh(open).await?);
         let mut slot = slot.write().unwrap_or_else(PoisonError::into_inner);
         if !slot.status().connected() {
             *slot = fresh;
@@ -198,6 +198,16 @@ impl Deref for Borrowed {
     }
 }
 
+/// A channel for messages. What hinders it is no fault of theirs: they may be sent later.
+async fn fresh(open: impl Future<Output = lapin::Result<Channel>>) -> Result<Channel, Error> {
+    const DOING: &str = "opening a channel";
+    within(DOING, &[], open).await.map_err(|error| {
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::debug!(%error, source, "a channel could not be opened");
+        if error.is_transient() { error } else { Error::Disconnected { doing: DOING.to_owned() } }
+    })
+}
+
 async fn confirmed_channel(connection: &Connection) -> lapin::Result<Channel> {
     let channel = connection.create_channel().await?;
     channel.confirm_select(ConfirmSelectOptions::default()).await?;
@@ -216,10 +226,11 @@ async fn publish_on(
     let options = BasicPublishOptions { mandatory, ..Default::default() };
     let properties = properties::encode(message);
     let (exchange, key) = (exchange.as_str().into(), routing_key.as_str().into());
+    let bytes = message.payload.len();
     let publishing = channel.basic_publish(exchange, key, options, &message.payload, properties).await;
-    let confirmation = publishing.map_err(|error| error::publishing(error, DOING, &name))?;
+    let confirmation = publishing.map_err(|error| error::publishing(error, DOING, &name, bytes))?;
     Ok(async move {
-        match confirmation.await.map_err(|error| error::publishing(error, DOING, &name))? {
+        match confirmation.await.map_err(|error| error::publishing(error, DOING, &name, bytes))? {
             Confirmation::Ack(None) | Confirmation::NotRequested => Ok(()),
             Confirmation::Ack(Some(_)) => Err(Error::NotFound { name }),
             Confirmation::Nack(_) => Err(Error::Refused { name }),

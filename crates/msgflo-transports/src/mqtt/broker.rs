@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::link::Link;
 use super::mailbox::{Mailbox, Overflow};
 use super::options::Options;
-use super::topics::Topics;
+use super::topics::{Topics, is_topic};
 use super::wire::Identity;
 use crate::ledger::{Ledger, Owner};
 use crate::router::{Router, claims, peers};
@@ -143,7 +143,7 @@ impl Line {
             topics.add(source, Arc::clone(&mailbox), AS_SENT, false);
             (source.clone(), Self { mailbox, is_pulled: false })
         };
-        sources.iter().map(left).collect()
+        sources.iter().filter(|source| is_topic(source)).map(left).collect()
     }
 }
 

@@ -19,7 +19,7 @@ use super::mailbox::Mailbox;
 use super::options::Options;
 use super::packet::{LARGEST, Version, publish_size, reason};
 use super::session::Request;
-use super::topics::Topics;
+use super::topics::{Topics, is_topic};
 use super::wire::{Identity, KEEP, Wire};
 
 /// How many requests wait for the task. Who asks waits when it is full.
@@ -123,7 +123,7 @@ impl Link {
         message: Message,
     ) -> Result<Option<impl Future<Output = Result<(), Error>> + Send + use<>>, Error> {
         // A broker ends the connection for it, and it would be sent again on the next one, for ever.
-        if topic.as_str().is_empty() || topic.as_str().contains(['+', '#', '\0']) {
+        if !is_topic(topic) {
             return Err(Error::NotFound { name: topic.clone() });
         }
         self.check_size(topic, &message)?;
@@ -177,11 +177,17 @@ impl Link {
         assurance: Assurance,
         shared: bool,
     ) -> Result<(), Error> {
+        if !is_topic(topic) {
+            let what = format!("subscribe to `{topic}`: a port is one topic, without `+` and `#`");
+            return Err(Error::Unsupported { broker: self.shared.broker.clone(), what });
+        }
         let filter = self.topics().add(topic, Arc::clone(mailbox), assurance, shared);
         let Some((filter, assurance)) = filter else { return Ok(()) };
         let subscribed = self.ask_for(filter, assurance).await;
         if subscribed.is_err() {
             self.topics().remove(topic, mailbox);
+            // The answer may have been lost and the broker send all the same: nobody will take it.
+            mailbox.discard();
         }
         subscribed
     }
@@ -202,9 +208,12 @@ impl Link {
             self.topics().remove(topic, mailbox);
             return Ok(());
         };
-        let told = self.ask(DOING, Request::Unsubscribe(vec![filter])).await?;
-        // The broker answers after what was on its way.
-        let unsubscribed = within(DOING, told).await.map(drop);
+        let unsubscribed = match self.ask(DOING, Request::Unsubscribe(vec![filter])).await {
+            // The broker answers after what was on its way.
+            Ok(told) => within(DOING, told).await.map(drop),
+            Err(error) => Err(error),
+        };
+        // Also where the broker could not be asked: who has gone answers for nothing.
         let missed = self.topics().remove(topic, mailbox);
         if let Some((filter, assurance)) = missed {
             // Somebody came meanwhile, and believed that we were subscribed.
@@ -271,5 +280,54 @@ async fn within(doing: &str, told: oneshot::Receiver<Option<u8>>) -> Result<Opti
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) => Err(Error::Disconnected { doing: doing.to_owned() }),
         Err(_) => Err(Error::Timeout { doing: doing.to_owned(), after: DEADLINE }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mqtt::mailbox::Overflow;
+
+    /// A link whose task takes nothing, as one that has asked as much as a broker that is away allows.
+    fn stuck() -> (Link, mpsc::Receiver<Asked>) {
+        let (sender, requests) = mpsc::channel(1);
+        let waiting = Request::Unsubscribe(Vec::new());
+        assert!(sender.try_send(Asked { request: waiting, answer: None }).is_ok());
+        let standing = Standing { is_connected: AtomicBool::new(false), most: AtomicU32::new(LARGEST) };
+        let shared = Shared {
+            broker: "mqtt://away".into(),
+            requests: sender,
+            topics: Arc::default(),
+            connections: watch::channel(1).1,
+            version: Version::V5,
+            shares: true,
+            standing: Arc::new(standing),
+            closing: CancellationToken::new(),
+            closed: CancellationToken::new(),
+            _cut: CancellationToken::new().drop_guard(),
+        };
+        (Link { shared: Arc::new(shared) }, requests)
+    }
+
+    #[tokio::test]
+    async fn what_stands_for_many_topics_is_refused() {
+        let (link, _requests) = stuck();
+        for topic in ["sensor/+/temperature", "sensor/#", "#", "", "a\0b"] {
+            let mailbox = Mailbox::new(9, Overflow::DropUnassured);
+            for shared in [false, true] {
+                let refused = link.subscribe(&topic.into(), &mailbox, Assurance::AtLeastOnce, shared).await;
+                assert!(matches!(refused, Err(Error::Unsupported { .. })), "{topic}: {refused:?}");
+            }
+        }
+        assert_eq!(link.topics().filters(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_gets_nothing_more_also_where_the_broker_cannot_be_asked() {
+        let (link, _requests) = stuck();
+        let (topic, mailbox) = (QueueName::from("a"), Mailbox::new(9, Overflow::DropUnassured));
+        link.topics().add(&topic, Arc::clone(&mailbox), Assurance::AtLeastOnce, false);
+        assert!(matches!(link.unsubscribe(&topic, &mailbox).await, Err(Error::Timeout { .. })));
+        assert_eq!(link.topics().filters(), []);
     }
 }

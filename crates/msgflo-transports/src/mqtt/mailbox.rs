@@ -91,9 +91,13 @@ impl Mailbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a message in.
+    /// Puts a message in. One that is closed takes none, and no duty: nobody would answer for it, and a broker waits for answers
+    /// in their order.
     pub(crate) fn put(&self, message: Message, duty: Option<&Arc<Duty>>) {
         let mut state = self.state();
+        if state.is_closed {
+            return;
+        }
         let is_full = state.waiting.len() >= self.limit;
         let duty = match self.overflow {
             Overflow::DropOldest => {

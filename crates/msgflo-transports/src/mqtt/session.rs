@@ -41,6 +41,13 @@ pub(crate) enum Event<T> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Receipt(u64);
 
+#[cfg(test)]
+impl Receipt {
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 /// One side of a session with a broker.
 #[derive(Debug)]
 pub(crate) struct Session<T> {

@@ -112,6 +112,11 @@ impl Topics {
     }
 }
 
+/// Whether a name is that of one topic. Messages are told apart by their topics, so that one which stands for many gets none.
+pub(crate) fn is_topic(name: &QueueName) -> bool {
+    !name.as_str().is_empty() && !name.as_str().contains(['+', '#', '\0'])
+}
+
 fn filter(topic: &QueueName, shared: bool) -> QueueName {
     if shared { QueueName::from(format!("$share/{GROUP}/{topic}")) } else { topic.clone() }
 }
@@ -134,6 +139,21 @@ mod tests {
         assert_eq!(topics.leaving(&topic, &other), Some(topic.clone()));
         assert_eq!(topics.remove(&topic, &other), None);
         assert_eq!(topics.filters(), []);
+    }
+
+    #[test]
+    fn what_comes_for_one_who_has_gone_is_acknowledged_at_once() {
+        let (mut topics, mailbox) = (Topics::default(), Mailbox::new(9, Overflow::DropUnassured));
+        topics.add(&"a".into(), Arc::clone(&mailbox), Assurance::AtLeastOnce, false);
+        let (acknowledge, mut acknowledged) = mpsc::unbounded_channel();
+        let deliver = |n| topics.deliver("a", Message::new("x"), Some(Receipt::numbered(n)), &acknowledge);
+        deliver(0);
+        assert!(acknowledged.try_recv().is_err(), "it waits for who takes it");
+        mailbox.close();
+        deliver(1);
+        assert_eq!(acknowledged.try_recv(), Ok(Receipt::numbered(1)));
+        mailbox.discard();
+        assert_eq!(acknowledged.try_recv(), Ok(Receipt::numbered(0)));
     }
 
     #[test]

@@ -81,9 +81,16 @@ async fn obey(router: &Router, verb: Verb, message: &Message) {
         Ok(wish) => wish,
         Err(error) => return tracing::warn!(%error, "somebody asked the router for what is no binding"),
     };
-    let is_name = |name: &QueueName| !name.as_str().is_empty() && !name.as_str().contains('\0');
-    if !is_name(&wish.src) || !is_name(&wish.tgt) || wish.tgt.as_str().contains(['+', '#']) {
-        return tracing::warn!(source = %wish.src, target = %wish.tgt, "somebody asked the router for what is no binding");
+    // What stands for many topics cannot be carried; one that an earlier version took can be removed.
+    let is_topic = |name: &QueueName| {
+        let name = name.as_str();
+        !name.is_empty()
+            && !name.contains('\0')
+            && (matches!(verb, Verb::Remove) || !name.contains(['+', '#']))
+    };
+    if !is_topic(&wish.src) || !is_topic(&wish.tgt) {
+        return tracing::warn!(source = %wish.src, target = %wish.tgt,
+            "somebody asked the router for what is no binding: each end is one topic, without `+` and `#`");
     }
     if wish.src == wish.tgt {
         // They are connected already, and carrying it would go round for ever.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -47,6 +48,8 @@ struct Shared {
     /// Told whenever the state has changed.
     changed: Notify,
     confirms: watch::Sender<Confirms>,
+    /// The most bytes of a message that it takes.
+    largest: AtomicUsize,
     /// Holds one permit for each reconnection.
     reconnections: Notify,
 }
@@ -72,6 +75,7 @@ impl Default for Memory {
             state: Mutex::default(),
             changed: Notify::new(),
             confirms: watch::Sender::new(Confirms::Given),
+            largest: AtomicUsize::new(usize::MAX),
             reconnections: Notify::new(),
         };
         Self { shared: Arc::new(shared) }
@@ -82,6 +86,11 @@ impl Memory {
     /// How it answers from now on, also to those who wait.
     pub fn set_confirms(&self, confirms: Confirms) {
         self.shared.confirms.send_replace(confirms);
+    }
+
+    /// The most bytes of a payload that it takes on outports from now on.
+    pub fn set_largest(&self, bytes: usize) {
+        self.shared.largest.store(bytes, Ordering::Relaxed);
     }
 
     /// Has participants believe that the connection was lost and is back.
@@ -220,6 +229,11 @@ impl Client for Memory {
     }
 
     async fn send(&self, exchange: &QueueName, message: Message) -> Result<(), Error> {
+        let (bytes, largest) = (message.payload.len(), self.shared.largest.load(Ordering::Relaxed));
+        if bytes > largest {
+            let source = format!("a message of {bytes} bytes is larger than the maximum of {largest}");
+            return Err(Error::Failed { doing: "sending a message".into(), source: source.into() });
+        }
         self.shared.confirm(exchange).await?;
         self.shared.change(|state| {
             let sent = state.sent.get_mut(exchange);

@@ -142,6 +142,31 @@ async fn a_message_whose_results_are_not_taken_goes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_whose_result_is_larger_than_the_broker_takes_has_failed() {
+    let mut participant = Participant::new("test/Enlarges").role("p");
+    let out = participant.outport::<str>("OUT");
+    participant.error_port("ERROR");
+    participant.inport("IN", Inport::default(), move |times: usize, context: Context| {
+        let sent = context.send(&out, &"x".repeat(times));
+        async move { Ok(sent?) }
+    });
+    let bench = Bench::start([participant]).await.expect("a start");
+    bench.memory().set_largest(300);
+    bench.send("p.IN", &1000);
+    assert_eq!(bench.fate("p.IN").await, Fate::Refused);
+    let failure: Value = bench.received("p.ERROR").await;
+    let message = failure["error"]["message"].as_str().expect("a text");
+    assert!(message.contains("`OUT`") && message.contains("larger than the maximum of 300"), "{message}");
+    // Nor will it ever take the failure.
+    bench.memory().set_largest(10);
+    bench.send("p.IN", &1000);
+    assert_eq!(bench.fate("p.IN").await, Fate::Refused);
+    bench.send("p.IN", &1);
+    assert_eq!(bench.fate("p.IN").await, Fate::Acked);
+    assert_eq!(bench.received::<String>("p.OUT").await, "x");
+}
+
+#[tokio::test(start_paused = true)]
 async fn as_many_are_worked_on_at_once_as_are_fetched() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let mut participant = Participant::new("test/Counts").role("p");
