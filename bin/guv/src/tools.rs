@@ -1,9 +1,10 @@
 //! `guv capacity`, `update-jobstats`, `workerstats` and `config schema`.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::process::ExitCode;
 
+use atomic_write_file::AtomicWriteFile;
 use guv::model::{JobStats, json_schema, update_job_stats};
 use guv::tools::capacity::{by_size, capacity as capacities};
 use guv::tools::workerstats::{Spread, worker_stats};
@@ -133,9 +134,9 @@ pub(crate) fn update_jobstats(options: &UpdateJobStats) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Replaces a file at once: a crash leaves the old one or the new one.
+/// Replaces a file at once: a crash leaves the old one or the new one, with the permissions that it had. A link stays one.
 fn write_whole(path: &std::path::Path, text: &str) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    std::fs::write(&beside, text)?;
-    std::fs::rename(&beside, path)
+    let mut file = AtomicWriteFile::open(path.canonicalize()?)?;
+    file.write_all(text.as_bytes())?;
+    file.commit()
 }

@@ -1,10 +1,10 @@
 //! Reading graphs, and the commands that do nothing else.
 
-use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use atomic_write_file::AtomicWriteFile;
 use fbp::{Graph, Parsed};
 use msgflo_coordinator::{Choice, Desired, Library, LibraryOrigin};
 
@@ -276,15 +276,11 @@ fn write_file(path: &Path, text: &str) -> Result<(), Stop> {
         .map_err(|error| Stop::failed(Failure::new(format!("{} cannot be written: {error}", path.display()))))
 }
 
-/// Replaces a file as a whole: after a crash there is the old one or the new one.
+/// Replaces a file as a whole: after a crash there is the old one or the new one, with the permissions that it had. A link
+/// stays one.
 pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let draft = path.with_extension(format!("draft-{}", std::process::id()));
-    let mut file = File::create(&draft)?;
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-    let replaced = written.and_then(|()| std::fs::rename(&draft, path));
-    if replaced.is_err() {
-        // What was not finished is of no use to anybody.
-        let _ = std::fs::remove_file(&draft);
-    }
-    replaced
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut file = AtomicWriteFile::open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.commit()
 }

@@ -11,6 +11,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use atomic_write_file::AtomicWriteFile;
 use msgflo_core::{Binding, BoxError, Error};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -178,12 +179,9 @@ fn write(path: &Path, content: &File) -> Result<(), BoxError> {
         _ => Path::new("."),
     };
     std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = AtomicWriteFile::open(path)?;
     file.write_all(&serde_json::to_vec_pretty(content)?)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // Without it a loss of power could bring the old one back.
-    std::fs::File::open(folder)?.sync_all()?;
+    file.commit()?;
     Ok(())
 }
 

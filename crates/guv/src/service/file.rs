@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use atomic_write_file::OpenOptions;
 use tokio::sync::Mutex;
 
 use super::store::Version;
@@ -59,21 +60,9 @@ impl FileConfig {
         if let Ok(old) = self.text() {
             self.keep(&old, "file", at)?;
         }
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let draft = folder.join(format!(".{name}.{}", std::process::id()));
-        let written = std::fs::write(&draft, text)
-            .and_then(|()| {
-                let permissions = std::fs::metadata(&self.path).map(|metadata| metadata.permissions());
-                permissions.map_or(Ok(()), |permissions| std::fs::set_permissions(&draft, permissions))
-            })
-            .and_then(|()| std::fs::rename(&draft, &self.path));
-        if written.is_err() {
-            // What cannot be written cannot be left behind either.
-            let _ = std::fs::remove_file(&draft);
-        }
-        written.map_err(Error::of("cannot write", &self.path))?;
+        // Where the file is a link, what it leads to is written.
+        let path = self.path.canonicalize().unwrap_or_else(|_| self.path.clone());
+        write_whole(&path, text, OpenOptions::new()).map_err(Error::of("cannot write", &self.path))?;
         self.keep(text, who, at)
     }
 
@@ -89,7 +78,10 @@ impl FileConfig {
         make_private(&self.versions).map_err(Error::of("cannot make", &self.versions))?;
         let who: String = who.chars().filter(char::is_ascii_alphanumeric).collect();
         let path = self.versions.join(format!("{number}.{at}.{who}.yaml"));
-        write_private(&path, text).map_err(Error::of("cannot write", &path))?;
+        let mut private = OpenOptions::new();
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut private, 0o600);
+        write_whole(&path, text, private).map_err(Error::of("cannot write", &path))?;
         Ok(number)
     }
 
@@ -139,25 +131,37 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    // A version is whole, or it is not there.
-    let draft = path.with_extension("draft");
-    let _ = std::fs::remove_file(&draft);
-    let written = options.open(&draft).and_then(|mut file| file.write_all(text.as_bytes()));
-    let kept = written.and_then(|()| std::fs::rename(&draft, path));
-    if kept.is_err() {
-        let _ = std::fs::remove_file(&draft);
-    }
-    kept
+/// Replaces a file: it is whole, or as before.
+fn write_whole(path: &Path, text: &str, options: OpenOptions) -> std::io::Result<()> {
+    let mut file = options.open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.commit()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_and_its_permissions_stay() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::TempDir::new().unwrap();
+        let (real, link) = (folder.path().join("real.yaml"), folder.path().join("a.guv.yaml"));
+        std::fs::write(&real, "one").unwrap();
+        std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let read: ReadConfig = Arc::new(|_| unreachable!("nothing is read"));
+        let file = FileConfig::new(link.clone(), folder.path().join("versions"), read);
+        file.write("two", "local", 10).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read_to_string(&real).unwrap(), "two");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&real), 0o640);
+        for version in std::fs::read_dir(folder.path().join("versions")).unwrap() {
+            assert_eq!(mode(&version.unwrap().path()), 0o600);
+        }
+    }
 
     #[test]
     fn what_was_written_by_hand_is_a_version_too() {

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use atomic_write_file::AtomicWriteFile;
+
 /// What runs a file, by its extension.
 const HANDLERS: [(&str, &str); 6] = [
     (".yml", "msgflo register --forever --role #ROLE:#FILENAME"),
@@ -125,15 +127,9 @@ pub(super) fn write(
         extension.map(|(_, extension)| *extension).filter(|it| handlers.contains_key(&format!(".{it}")));
     let Some(extension) = extension else { return Err(SourceError::UnknownLanguage(language.to_owned())) };
     std::fs::create_dir_all(folder)?;
-    let draft = folder.join(format!(".{name}.{extension}.draft-{}", std::process::id()));
-    let written = std::fs::File::create(&draft)
-        .and_then(|mut file| file.write_all(code.as_bytes()).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&draft, folder.join(format!("{name}.{extension}"))));
-    if written.is_err() {
-        // What was not finished is of no use to anybody.
-        let _ = std::fs::remove_file(&draft);
-    }
-    written?;
+    let mut file = AtomicWriteFile::open(folder.join(format!("{name}.{extension}")))?;
+    file.write_all(code.as_bytes())?;
+    file.commit()?;
     // One in another language would be the same component.
     let others =
         handlers.keys().map(|handler| handler.trim_start_matches('.')).filter(|other| *other != extension);
