@@ -7,7 +7,7 @@ use guv::sources::{delayed_job, good_job, oban, pgmq, river, solid_queue, sql};
 use guv::{RoleConfig, Sample, Source, SourceError};
 use tokio_postgres::{Client, NoTls};
 
-use super::{role, sample, variable};
+use super::{role, sample, unheard, variable};
 
 /// A database of its own.
 pub(super) async fn database(name: &str) -> (String, Client) {
@@ -318,7 +318,7 @@ async fn oban_tells_of_new_jobs_as_they_are_inserted() {
 #[tokio::test]
 async fn a_database_that_is_away_or_refuses_is_told_without_the_password() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (_kept, port) = unheard();
     let away = reading("oban", &format!("postgres://u:hunter2@127.0.0.1:{port}/db"));
     let error = sample(&oban(), &away).await.unwrap_err();
     assert!(matches!(error, SourceError::Unreachable { .. }), "{error:?}");

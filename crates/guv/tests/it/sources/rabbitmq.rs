@@ -22,7 +22,7 @@ use wiremock::matchers::method;
 #[cfg(feature = "amqp")]
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
-use super::{eventually, role, sample, variable};
+use super::{eventually, role, sample, unheard, variable};
 use crate::doubles;
 
 /// The plugin collects its counts every five seconds.
@@ -217,8 +217,7 @@ async fn a_virtual_host_that_is_not_there_is_no_missing_queue() {
 #[tokio::test]
 async fn a_server_that_is_away_is_unreachable() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // A port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (_kept, port) = unheard();
     let source = RabbitMq::new(Some(format!("http://127.0.0.1:{port}").parse().unwrap())).unwrap();
     let config = doubles::config(&format!("r: {{broker: 'amqp://u:hunter2@127.0.0.1:{port}'}}"));
     let error = source.sample(&[&config.roles[0]]).await.remove(&"r".into()).unwrap().unwrap_err();
@@ -252,7 +251,7 @@ async fn without_the_management_api_the_queue_tells_what_is_ready_and_the_rest_i
     let server = RealServer::connect().await;
     let queue = shared(&server, "passive").await;
     publish(&server, &queue).await;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (_kept, port) = unheard();
     let reading = |kind: &str, queue: &str| {
         role(&format!("r: {{broker: '{}', queue: '{queue}', source: {kind}}}", server.broker))
     };

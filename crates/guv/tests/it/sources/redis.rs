@@ -7,7 +7,7 @@ use guv::{RoleConfig, Sample, Source, SourceError};
 use redis::Commands;
 
 use super::library::Library;
-use super::{eventually, role, sample, variable};
+use super::{eventually, role, sample, unheard, variable};
 
 /// An empty database of the shared server.
 pub(crate) fn database(number: u8) -> (String, redis::Connection) {
@@ -204,7 +204,7 @@ async fn a_role_with_several_queues_gets_their_sum_and_one_bad_queue_spoils_no_o
 
 #[tokio::test]
 async fn a_redis_that_is_away_or_refuses_is_told_without_the_password() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (_kept, port) = unheard();
     let away = reading("rq", &format!("redis://:hunter2@127.0.0.1:{port}"));
     let error = sample(&rq(), &away).await.unwrap_err();
     assert!(matches!(error, SourceError::Unreachable { .. }), "{error:?}");
