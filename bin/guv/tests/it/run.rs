@@ -3,7 +3,7 @@
 //! `RABBITMQ_URL` and `RABBITMQ_MANAGEMENT_URL` tell where RabbitMQ is; `make test` starts one and sets both.
 
 use std::process::{Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
@@ -349,7 +349,8 @@ async fn a_reload_takes_effect_and_a_bad_one_does_not() {
     };
     timeout(PATIENCE, refused).await.expect("it says so");
     // A cycle that begins now still has the roles of before.
-    decisions.next(|record| record["outcome"]["workers"] == 25).await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    decisions.next(|record| record["at"].as_f64() > Some(now) && record["outcome"]["workers"] == 25).await;
 
     std::fs::write(&file, text.replace("max: 25", "max: 7")).unwrap();
     signal(&child, "-HUP");
