@@ -214,10 +214,20 @@ async fn a_role_is_accepted_if_there_is_something_to_run() {
 }
 
 #[tokio::test]
+async fn those_just_started_boot_for_as_long_as_their_role_says() {
+    let workers = Workers::start();
+    let booting = async |text: &str| count(&workers.processes, &role(text)).await.unwrap().unwrap().booting;
+    apply(&workers.processes, &role("polite: {}"), 2).await.unwrap();
+    wait_until("they run", || workers.alive().len() == 2).await;
+    assert_eq!(booting("polite: {boot: 3600}").await, Some(2));
+    assert_eq!(booting("polite: {boot: 0}").await, Some(0));
+}
+
+#[tokio::test]
 async fn one_that_does_not_stay_up_is_neither_up_nor_well_until_it_stays() {
     let workers = Workers::start();
     let crash = role(
-        "r: {worker: crash, actuator: {kind: processes, command: 'test -e ok && exec sleep 600; echo x >> starts; echo boom >&2; exit 3'}}",
+        "r: {worker: crash, boot: 0.1, actuator: {kind: processes, command: 'test -e ok && exec sleep 600; echo x >> starts; echo boom >&2; exit 3'}}",
     );
     apply(&workers.processes, &crash, 2).await.unwrap();
     let failing = async || workers.processes.failing(None, &[&crash]).await.remove(&crash.role);
