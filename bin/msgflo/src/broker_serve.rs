@@ -16,7 +16,7 @@ use reqwest::Url;
 use crate::broker_embedded as embedded;
 use crate::broker_embedded_mqtt as embedded_mqtt;
 use crate::outcome::{Failure, Outcome, Stop, because, print_json};
-use crate::run::stop_asked;
+use crate::signals::Signals;
 
 #[derive(Debug, Args)]
 #[command(
@@ -130,6 +130,8 @@ async fn serve(arguments: Broker) -> Outcome {
         None => None,
     };
     let broker = embedded::start(options).await?;
+    // Whoever knows that we are there may ask us to stop.
+    let mut signals = Signals::listen()?;
     eprintln!("broker: {} ({})", broker.url(), embedded::keeping(&broker));
     if let Some(address) = broker.tls_addr() {
         eprintln!("encrypted: amqps://{address}");
@@ -141,7 +143,7 @@ async fn serve(arguments: Broker) -> Outcome {
         eprintln!("for devices: {}", devices.url());
     }
     notify("READY=1");
-    let interrupted = stop_asked().await?;
+    let interrupted = signals.stop_asked().await;
     notify("STOPPING=1");
     let ending = async {
         if let Some(devices) = devices {
@@ -151,7 +153,7 @@ async fn serve(arguments: Broker) -> Outcome {
     };
     tokio::select! {
         () = ending => {}
-        _ = stop_asked() => return Ok(ExitCode::from(crate::outcome::INTERRUPTED)),
+        _ = signals.stop_asked() => return Ok(ExitCode::from(crate::outcome::INTERRUPTED)),
     }
     Ok(if interrupted { ExitCode::from(crate::outcome::INTERRUPTED) } else { ExitCode::SUCCESS })
 }

@@ -23,6 +23,7 @@ mod run;
 mod save;
 mod scale;
 mod setup;
+mod signals;
 mod status;
 mod tail;
 mod test;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::arguments::Register;
 use crate::broker;
 use crate::outcome::{Failure, Outcome, Stop};
-use crate::run;
+use crate::signals::Signals;
 
 #[derive(Deserialize)]
 struct Description {
@@ -63,22 +63,18 @@ pub(crate) async fn register(arguments: Register) -> Outcome {
         }
     }
     announce(&*client, &participants).await?;
+    let signals = arguments.forever.then(Signals::listen).transpose()?;
     for participant in &participants {
         eprintln!("announced {} ({})", participant.role, participant.component);
     }
-    if arguments.forever {
+    if let Some(mut signals) = signals {
         let mut interval = tokio::time::interval(Duration::from_secs(arguments.interval.max(1)));
         interval.tick().await;
-        let stop = run::stop_asked();
-        tokio::pin!(stop);
         loop {
             tokio::select! {
                 _ = interval.tick() => {}
                 () = client.reconnected() => {}
-                stopped = &mut stop => {
-                    stopped?;
-                    break;
-                }
+                _ = signals.stop_asked() => break,
             }
             if let Err(error) = announce(&*client, &participants).await {
                 tracing::warn!(%error, "the announcement will be repeated");

@@ -9,7 +9,6 @@ use std::time::Duration;
 use msgflo_coordinator::{Choice, Coordinator, Desired, Forward, Library, Options};
 use msgflo_server::{Editor, Permissions, Store};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -21,6 +20,7 @@ use crate::interface::{self, Interface, InterfaceArguments};
 use crate::outcome::{Failure, INTERRUPTED, Outcome, Stop, print};
 use crate::remarks;
 use crate::save::GraphFile;
+use crate::signals::Signals;
 
 pub(crate) async fn run(arguments: Run) -> Outcome {
     let path = arguments.graph.as_deref().or(arguments.graph_flag.as_deref());
@@ -55,12 +55,14 @@ pub(crate) async fn run(arguments: Run) -> Outcome {
     let served = CancellationToken::new();
     let options = Editor { permissions: interface.permissions.clone(), ..editor };
     let options = server(&network, &coordinator, &connected, governor, options, interface.tls.clone());
+    // Whoever knows that we are there may ask us to stop.
+    let mut signals = Signals::listen()?;
     announce(&interface, &arguments)?;
     let server = tokio::spawn(serve(interface.listener, options, served.clone()));
     let pinging = start_ping(&arguments.interface)?;
 
     let interrupted = tokio::select! {
-        interrupted = stop_asked() => interrupted?,
+        interrupted = signals.stop_asked() => interrupted,
         ended = coordinator.ended() => {
             ended?;
             false
@@ -86,7 +88,7 @@ pub(crate) async fn run(arguments: Run) -> Outcome {
     };
     tokio::select! {
         ended = ending => ended?,
-        _ = stop_asked() => return Ok(ExitCode::from(INTERRUPTED)),
+        _ = signals.stop_asked() => return Ok(ExitCode::from(INTERRUPTED)),
     }
     Ok(if interrupted { ExitCode::from(INTERRUPTED) } else { ExitCode::SUCCESS })
 }
@@ -232,16 +234,6 @@ async fn serve(listener: TcpListener, options: msgflo_server::Options, token: Ca
     if let Err(error) = msgflo_server::serve(listener, options, token).await {
         tracing::error!(%error, "the interface has ended");
     }
-}
-
-/// Resolves when we are asked to stop. Whether by Ctrl-C.
-pub(crate) async fn stop_asked() -> Result<bool, Stop> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Stop::internal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Stop::internal)?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => false,
-        _ = interrupt.recv() => true,
-    })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::broker::{self, Connected};
 use crate::graphs::{self, Loaded};
 use crate::outcome::{Failure, Outcome, Stop, because, print};
 use crate::run;
+use crate::signals::Signals;
 
 /// How often it is looked whether all is bound.
 const LOOK: Duration = Duration::from_millis(100);
@@ -60,7 +61,7 @@ async fn by_convention(arguments: &Setup, desired: &Desired, broker: &dyn Broker
         say(connection)?;
     }
     if arguments.forever {
-        run::stop_asked().await?;
+        Signals::listen()?.stop_asked().await;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -73,12 +74,13 @@ async fn discover(arguments: &Setup, desired: Desired, connected: &Connected) ->
         Coordinator::start(run::options(connected, desired, &arguments.forward)?, stop.clone()).await?;
     let handle = coordinator.handle();
     let deadline = Instant::now() + Duration::from_secs(arguments.timeout);
-    let outcome = loop {
+    let mut bound = loop {
         let status = handle.status().await?;
         let open: Vec<_> = status.edges.iter().filter(|edge| edge.state != EdgeState::Bound).collect();
         if open.is_empty() {
+            let signals = arguments.forever.then(Signals::listen).transpose()?;
             connections.iter().try_for_each(say)?;
-            break Ok(ExitCode::SUCCESS);
+            break Ok(signals);
         }
         if Instant::now() >= deadline {
             let reasons = open.iter().map(|edge| {
@@ -100,12 +102,12 @@ async fn discover(arguments: &Setup, desired: Desired, connected: &Connected) ->
             ended = coordinator.ended() => ended?,
         }
     };
-    if arguments.forever && outcome.is_ok() {
-        run::stop_asked().await?;
+    if let Ok(Some(signals)) = &mut bound {
+        signals.stop_asked().await;
     }
     stop.cancel();
     coordinator.ended().await?;
-    outcome
+    bound.map(|_| ExitCode::SUCCESS)
 }
 
 fn conventional(connection: &Connection) -> Result<Binding, Stop> {

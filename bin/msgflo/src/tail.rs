@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use crate::arguments::BrokerArguments;
 use crate::messages::show;
 use crate::outcome::{Failure, Outcome, Stop};
-use crate::{announced, broker, run, status};
+use crate::signals::Signals;
+use crate::{announced, broker, status};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -69,8 +70,8 @@ pub(crate) async fn tail(arguments: Tail) -> Outcome {
             None => std::future::pending().await,
         }
     };
-    let stop = run::stop_asked();
-    tokio::pin!(over, stop);
+    let mut signals = Signals::listen()?;
+    tokio::pin!(over);
     let mut left = arguments.amount;
     while left != Some(0) {
         tokio::select! {
@@ -81,10 +82,7 @@ pub(crate) async fn tail(arguments: Tail) -> Outcome {
                 left = left.map(|left| left - 1);
             }
             () = &mut over => break,
-            stopped = &mut stop => {
-                stopped?;
-                break;
-            }
+            _ = signals.stop_asked() => break,
         }
     }
     drop(messages);

@@ -111,9 +111,17 @@ pub async fn a_coordinator_that_leaves_takes_nothing_along(bed: &Bed) {
             leaving.close().await.expect("it closes");
         }
         drop((own, leaving));
-        assert_eq!(next_id(&mut announcements).await, format!("role-{n}"));
+        // Before it may come what a coordinator passed on twice, because it died before it acknowledged.
+        loop {
+            let id = next_id(&mut announcements).await;
+            if id == format!("role-{n}") {
+                break;
+            }
+            let is_earlier = (0..n).any(|earlier| id == format!("role-{earlier}"));
+            assert!(is_earlier, "{id} instead of role-{n}");
+        }
     }
-    // What a coordinator passed on twice, because it died before it acknowledged, would come here.
+    // Or it comes here.
     client.send_to_queue(&queue(QUEUE), message("end")).await.expect("it is sent");
     while let Ok(again) = next(&mut announcements).await {
         assert!(again.participant.id.as_str().starts_with("role-"), "{again:?}");

@@ -12,6 +12,8 @@ use crate::bed::queue;
 use crate::inbox::{Inbox, eventually, message};
 
 const DELAY: Duration = Duration::from_millis(200);
+/// Long enough to be seen waiting, on a busy machine too.
+const LONG: Duration = Duration::from_secs(5);
 
 fn tried_again(delay: Duration, times: u8) -> Binding {
     let retry = Some(Retry { delay, times });
@@ -101,11 +103,11 @@ pub async fn what_succeeds_when_it_is_tried_again_is_done(bed: &Bed) {
 pub async fn another_delay_takes_over_while_messages_wait(bed: &Bed) {
     let (client, broker) = (bed.client().await, bed.broker().await);
     let (mut worker, mut dead) = ports(&*client).await;
-    let (old, new) = (tried_again(Duration::from_secs(1), 1), tried_again(DELAY, 2));
+    let (old, new) = (tried_again(LONG, 1), tried_again(DELAY, 2));
     broker.add_binding(&old).await.expect("it is bound");
     send(&*client, "job").await;
     worker.next().await.nack();
-    wait_until_waiting(&*broker, "retry-1-1000ms-b.IN").await;
+    wait_until_waiting(&*broker, "retry-1-5000ms-b.IN").await;
     broker.add_binding(&new).await.expect("it is bound");
     let busy = broker.remove_binding(&old).await.expect_err("a message waits");
     assert!(matches!(busy, Error::Busy { .. }), "{busy:?}");
@@ -123,11 +125,11 @@ pub async fn another_delay_takes_over_while_messages_wait(bed: &Bed) {
 pub async fn a_round_robin_that_goes_leaves_no_message_behind(bed: &Bed) {
     let (client, broker) = (bed.client().await, bed.broker().await);
     let (mut worker, mut dead) = ports(&*client).await;
-    let binding = tried_again(Duration::from_secs(1), 1);
+    let binding = tried_again(LONG, 1);
     broker.add_binding(&binding).await.expect("it is bound");
     send(&*client, "job").await;
     worker.next().await.nack();
-    wait_until_waiting(&*broker, "retry-1-1000ms-b.IN").await;
+    wait_until_waiting(&*broker, "retry-1-5000ms-b.IN").await;
     let busy = broker.remove_binding(&binding).await.expect_err("a message waits");
     assert!(matches!(busy, Error::Busy { .. }), "{busy:?}");
     send(&*client, "nobody wants it any more").await;

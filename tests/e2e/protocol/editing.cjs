@@ -8,7 +8,7 @@ const fbpClient = need('fbp-client');
 const { graph: { loadJSON } } = need('fbp-graph');
 
 async function connected(address) {
-  const client = await fbpClient({ address, protocol: 'websocket', secret: '' }, { commandTimeout: 10000 });
+  const client = await fbpClient({ address, protocol: 'websocket', secret: '' }, { commandTimeout: 60000 });
   client.on('protocolError', (error) => {
     console.error('protocol error', error);
     process.exit(1);
@@ -52,8 +52,12 @@ async function main(address) {
   await client.protocol.network.stop({ graph: 'edited' });
   assert.deepStrictEqual(await client.protocol.network.getstatus({ graph: 'edited' }), { graph: 'edited', running: false, started: false });
   assert.ok((await client.protocol.component.list()).some(({ name }) => name === 'core/Repeat'));
+  const end = Date.now() + 60000;
   for (const edit of ['clear edited', 'addnode first', 'addnode third', 'removenode third']) {
-    assert.ok(heard.includes(edit), `the other client was told of ${edit}: ${heard}`);
+    while (!heard.includes(edit)) {
+      assert.ok(Date.now() < end, `the other client was told of ${edit}: ${heard}`);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
   }
   await Promise.all([client.disconnect(), other.disconnect()]);
 }

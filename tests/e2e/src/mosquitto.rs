@@ -52,6 +52,14 @@ impl Mosquitto {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
 
+    /// Waits until it accepts connections at another port, too: one of the further lines of its configuration.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn wait_for(&mut self, port: u16) {
+        assert!(comes_up(&mut self.process, port), "Mosquitto has ended");
+    }
+
     /// Its folder, where it keeps what it is configured to keep.
     pub fn folder(&self) -> &Path {
         self.folder.path()

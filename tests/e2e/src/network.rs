@@ -122,14 +122,22 @@ impl Network {
     /// What `msgflo status` says.
     ///
     /// # Panics
-    /// When it does not answer.
+    /// When it does not answer, asked again and again.
     pub fn status(&self) -> Value {
-        let Output { status, stdout, stderr } = Command::new(&self.msgflo)
-            .args(["status", "--json", "--url", &self.url])
-            .output()
-            .expect("msgflo starts");
-        assert!(status.success(), "status: {status}: {}", String::from_utf8_lossy(&stderr));
-        serde_json::from_slice(&stdout).expect("the status is JSON")
+        let mut said = String::new();
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let Output { status, stdout, stderr } = Command::new(&self.msgflo)
+                .args(["status", "--json", "--url", &self.url])
+                .output()
+                .expect("msgflo starts");
+            if status.success() {
+                return serde_json::from_slice(&stdout).expect("the status is JSON");
+            }
+            said = format!("{status}: {}", String::from_utf8_lossy(&stderr));
+            thread::sleep(PAUSE);
+        }
+        panic!("status: {said}");
     }
 
     /// Waits until every connection is made; the status then.

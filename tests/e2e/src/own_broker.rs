@@ -42,8 +42,13 @@ impl OwnBroker {
     }
 
     fn start_in(msgflo: &Path, folder: Option<TempDir>) -> Self {
-        let [port] = free_ports();
-        let process = start(msgflo, folder.as_ref(), port);
+        // Should somebody else take the port meanwhile, the broker ends, and another one is tried.
+        let mut tries = (0..5).map(|_| {
+            let [port] = free_ports();
+            (port, start(msgflo, folder.as_ref(), port))
+        });
+        let up = tries.find_map(|(port, process)| Some((port, process?)));
+        let (port, process) = up.expect("the broker starts");
         Self { msgflo: msgflo.to_owned(), port, folder, process }
     }
 
@@ -67,7 +72,8 @@ impl OwnBroker {
     /// # Panics
     /// When it does not start.
     pub fn start_again(&mut self) {
-        self.process = start(&self.msgflo, self.folder.as_ref(), self.port);
+        let process = start(&self.msgflo, self.folder.as_ref(), self.port);
+        self.process = process.expect("nobody has taken its port meanwhile");
     }
 }
 
@@ -79,18 +85,25 @@ impl Drop for OwnBroker {
     }
 }
 
-fn start(msgflo: &Path, folder: Option<&TempDir>, port: u16) -> Child {
+/// `None` if it ends at once.
+fn start(msgflo: &Path, folder: Option<&TempDir>, port: u16) -> Option<Child> {
     let path = folder.map(|folder| folder.path().display().to_string()).unwrap_or_default();
-    let process = Command::new(msgflo)
+    let mut process = Command::new(msgflo)
         .args(["broker", &format!("embedded:{path}?port={port}"), "--management", "off"])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("msgflo starts");
     let deadline = Instant::now() + PATIENCE;
-    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+    loop {
+        let is_heard = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        if process.try_wait().expect("the process is ours").is_some() {
+            return None;
+        }
+        if is_heard {
+            return Some(process);
+        }
         assert!(Instant::now() < deadline, "the broker does not come up");
         thread::sleep(PAUSE);
     }
-    process
 }

@@ -103,7 +103,8 @@ await step("one that cannot run says why beside its code, and works again when i
   await page.getByRole("link", { name: "Components" }).click();
   await page.getByRole("link", { name: /thermometer\/FormatTemperature/ }).click();
   await write("raise SystemExit('nothing is formatted today')");
-  await page.getByRole("note", { name: "Why it failed" }).getByText(/nothing is formatted today/).waitFor();
+  // It is started again a few times before that is said, each time after a longer pause.
+  await page.getByRole("note", { name: "Why it failed" }).getByText(/nothing is formatted today/).waitFor({ timeout: 90_000 });
   await inspect(page, "components-failing");
   await write(code("%.2f C"));
   await page.getByRole("link", { name: "Network", exact: true }).click();

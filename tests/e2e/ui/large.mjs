@@ -5,10 +5,10 @@ import assert from "node:assert/strict";
 import { finish, inspect, open, step, visit } from "./browser.mjs";
 
 /**
- * What the page's thread may compute until then: twice what it should, since that, too, depends on what else the machine does. The
+ * What the page's thread may compute until then: far more than it should, since that, too, depends on what else the machine does. The
  * time that passes does even more.
  */
-const WORK_MS = 3000;
+const WORK_MS = 10_000;
 const [url] = process.argv.slice(2);
 const browser = await open();
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::program::told;
-use crate::run::{PATIENCE, Scene, decision, signal};
+use crate::run::{Decisions, PATIENCE, Scene, signal};
 
 #[tokio::test]
 async fn what_was_decided_is_explained_counted_exported_and_replayed() {
@@ -14,9 +14,10 @@ async fn what_was_decided_is_explained_counted_exported_and_replayed() {
     scene.accept(25).await;
     let mut command = scene.command(&["--json", "--history", "h.sqlite"]);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    decision(&mut child, |record| record["outcome"]["kind"] == "applied").await;
+    let mut decisions = Decisions::of(&mut child);
+    decisions.next(|record| record["outcome"]["kind"] == "applied").await;
     // The double of the platform still says that there is one worker; the number is not sent again at once.
-    decision(&mut child, |record| record["decision"]["limits"].to_string().contains("throttled")).await;
+    decisions.next(|record| record["decision"]["limits"].to_string().contains("throttled")).await;
     signal(&child, "-TERM");
     assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(0));
 

@@ -3,14 +3,14 @@
 //! `RABBITMQ_URL` and `RABBITMQ_MANAGEMENT_URL` tell where RabbitMQ is; `make test` starts one and sets both.
 
 use std::process::{Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 use url::Url;
 use wiremock::matchers::{body_json, method, path};
@@ -122,19 +122,28 @@ impl Scene {
     }
 }
 
-/// Reads decisions from the program's output until one is as wanted.
-pub(crate) async fn decision(child: &mut Child, wanted: impl Fn(&Value) -> bool) -> Value {
-    let mut lines = BufReader::new(child.stdout.as_mut().expect("it is piped")).lines();
-    let read = async {
-        while let Some(line) = lines.next_line().await.unwrap() {
-            let record: Value = serde_json::from_str(&line).expect("a line of JSON");
-            if wanted(&record) {
-                return record;
+/// The decisions that a program writes to its standard output.
+pub(crate) struct Decisions(Lines<BufReader<ChildStdout>>);
+
+impl Decisions {
+    /// Those of a program that has just been started.
+    pub(crate) fn of(child: &mut Child) -> Self {
+        Self(BufReader::new(child.stdout.take().expect("it is piped")).lines())
+    }
+
+    /// The next one that is as wanted; those before it are passed over.
+    pub(crate) async fn next(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let read = async {
+            while let Some(line) = self.0.next_line().await.unwrap() {
+                let record: Value = serde_json::from_str(&line).expect("a line of JSON");
+                if wanted(&record) {
+                    return record;
+                }
             }
-        }
-        panic!("it has ended")
-    };
-    timeout(PATIENCE, read).await.expect("such a decision")
+            panic!("it has ended")
+        };
+        timeout(PATIENCE, read).await.expect("such a decision")
+    }
 }
 
 #[cfg(unix)]
@@ -148,8 +157,9 @@ async fn messages_in_rabbitmq_become_dynos_at_heroku() {
     let scene = Scene::set("change", 1000).await;
     scene.accept(25).await;
     let mut child = scene.command(&["--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut decisions = Decisions::of(&mut child);
     // RabbitMQ counts what has been published a little later.
-    let record = decision(&mut child, |record| record["outcome"]["kind"] == "applied").await;
+    let record = decisions.next(|record| record["outcome"]["kind"] == "applied").await;
     assert_eq!(record["outcome"]["workers"], 25);
     assert_eq!(record["decision"]["inputs"]["observation"]["workers"]["current"], 1);
     assert!(!record.to_string().contains("hunter2"));
@@ -180,7 +190,8 @@ async fn killed_in_the_middle_of_a_change_it_neither_repeats_nor_undoes_it() {
     let answer = ResponseTemplate::new(200).set_body_json(formation);
     Mock::given(method("GET")).respond_with(answer).mount(&scene.heroku).await;
     let mut child = scene.command(&["--json", "--no-history"]).stdout(Stdio::piped()).spawn().unwrap();
-    let record = decision(&mut child, |record| record["cycle"] == 3).await;
+    let mut decisions = Decisions::of(&mut child);
+    let record = decisions.next(|record| record["cycle"] == 3).await;
     assert_eq!(record["outcome"]["kind"], "unchanged", "{record}");
     assert_eq!(scene.patches().await, 0);
     signal(&child, "-TERM");
@@ -191,13 +202,14 @@ async fn killed_in_the_middle_of_a_change_it_neither_repeats_nor_undoes_it() {
 async fn a_change_of_the_file_takes_effect_without_a_signal() {
     let scene = Scene::set("changed", 1000).await;
     let mut child = scene.command(&["--json", "--dry-run"]).stdout(Stdio::piped()).spawn().unwrap();
-    decision(&mut child, |record| record["outcome"]["workers"] == 25).await;
+    let mut decisions = Decisions::of(&mut child);
+    decisions.next(|record| record["outcome"]["workers"] == 25).await;
     let file = scene.place.path().join("autoscale.guv.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
     // As an editor does it: a new file in the place of the old one.
     std::fs::write(file.with_extension("new"), text.replace("max: 25", "max: 7")).unwrap();
     std::fs::rename(file.with_extension("new"), &file).unwrap();
-    decision(&mut child, |record| record["outcome"]["workers"] == 7).await;
+    decisions.next(|record| record["outcome"]["workers"] == 7).await;
     signal(&child, "-TERM");
     assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(0));
 }
@@ -210,9 +222,11 @@ async fn of_two_with_one_lock_one_governs() {
     drop(free);
     let flags = ["--json", "--dry-run", "--lock", "guv.lock", "--listen", &address];
     let mut first = scene.command(&flags[..4]).stdout(Stdio::piped()).spawn().unwrap();
-    decision(&mut first, |record| record["outcome"]["workers"] == 25).await;
+    let mut first_decisions = Decisions::of(&mut first);
+    first_decisions.next(|record| record["outcome"]["workers"] == 25).await;
     let mut command = scene.command(&flags);
     let mut second = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut second_decisions = Decisions::of(&mut second);
     let mut said = BufReader::new(second.stderr.take().expect("it is piped")).lines();
     let waiting = async {
         while let Some(line) = said.next_line().await.unwrap() {
@@ -242,7 +256,7 @@ async fn of_two_with_one_lock_one_governs() {
     state("standby\n").await;
     // However the first one ends.
     first.kill().await.unwrap();
-    decision(&mut second, |record| record["outcome"]["workers"] == 25).await;
+    second_decisions.next(|record| record["outcome"]["workers"] == 25).await;
     state("ok\n").await;
     signal(&second, "-TERM");
     assert_eq!(timeout(PATIENCE, second.wait()).await.expect("it ends").unwrap().code(), Some(0));
@@ -275,7 +289,7 @@ async fn take_over(place: &Place, now: &str) -> Child {
 async fn who_takes_over_goes_by_the_configuration_as_it_is_then() {
     let place = Place::with(COMMAND);
     let mut child = take_over(&place, &COMMAND.replace("25", "7")).await;
-    let first = decision(&mut child, |_| true).await;
+    let first = Decisions::of(&mut child).next(|_| true).await;
     assert_eq!(first["decision"]["inputs"]["parameters"]["maximum"], 7, "{first}");
 }
 
@@ -344,7 +358,8 @@ async fn a_dry_run_shows_the_plan_and_touches_nothing() {
     let state = scene.place.path().join("state");
     let mut command = scene.command(&["--json", "--dry-run"]);
     let mut child = command.env("XDG_STATE_HOME", &state).stdout(Stdio::piped()).spawn().unwrap();
-    let record = decision(&mut child, |record| record["outcome"]["kind"] == "planned").await;
+    let mut decisions = Decisions::of(&mut child);
+    let record = decisions.next(|record| record["outcome"]["kind"] == "planned").await;
     assert_eq!(record["outcome"]["workers"], 25);
     signal(&child, "-INT");
     assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(130));
@@ -357,7 +372,8 @@ async fn a_reload_takes_effect_and_a_bad_one_does_not() {
     let scene = Scene::set("reload", 1000).await;
     let mut command = scene.command(&["--json", "--dry-run"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    decision(&mut child, |record| record["outcome"]["workers"] == 25).await;
+    let mut decisions = Decisions::of(&mut child);
+    decisions.next(|record| record["outcome"]["workers"] == 25).await;
     let file = scene.place.path().join("autoscale.guv.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
 
@@ -374,11 +390,12 @@ async fn a_reload_takes_effect_and_a_bad_one_does_not() {
     };
     timeout(PATIENCE, refused).await.expect("it says so");
     // A cycle that begins now still has the roles of before.
-    decision(&mut child, |record| record["outcome"]["workers"] == 25).await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    decisions.next(|record| record["at"].as_f64() > Some(now) && record["outcome"]["workers"] == 25).await;
 
     std::fs::write(&file, text.replace("max: 25", "max: 7")).unwrap();
     signal(&child, "-HUP");
-    decision(&mut child, |record| record["outcome"]["workers"] == 7).await;
+    decisions.next(|record| record["outcome"]["workers"] == 7).await;
     signal(&child, "-TERM");
     assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(0));
 }

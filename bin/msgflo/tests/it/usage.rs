@@ -15,8 +15,10 @@ fn help_has_examples() {
 #[test]
 fn a_broker_that_is_away_is_named_without_its_password() {
     let call = Call::with(&[]);
-    // A port that was free a moment ago: nobody listens there.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // A port that is nobody else's, and where nobody listens.
+    let kept = tokio::net::TcpSocket::new_v4().unwrap();
+    kept.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = kept.local_addr().unwrap().port();
     let url = format!("amqp://me:secret@127.0.0.1:{port}");
     let (status, _, err) = call.msgflo(&["send", "--queue", "q", "--json", "1", "--broker", &url]);
     assert_eq!(status, 1);

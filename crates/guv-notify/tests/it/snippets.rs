@@ -57,7 +57,9 @@ fn variable(name: &str) -> PathBuf {
 
 #[tokio::test]
 async fn python() {
-    let usage = "import time\nfor _ in range(100):\n    guv.notify('re/size')\ntime.sleep(0.7)";
+    // A program that goes on for as long as the request is on its way, and no longer.
+    let usage = "for _ in range(100):\n    guv.notify('re/size')\n\
+                 for thread in threading.enumerate():\n    if thread.daemon:\n        thread.join()";
     tells_once("python", variable("GUV_TEST_PYTHON"), "jobs.py", usage).await;
 }
 
@@ -77,6 +79,7 @@ async fn ruby_with_sidekiqs_middleware_and_resques_hook() {
           extend Guv::Resque
         end
         Resize.after_enqueue_guv(1)
-        sleep 0.7";
+        # Until it is answered.
+        Guv::PLANNED.each_value(&:join)";
     tells_once("ruby", PathBuf::from("ruby"), "jobs.rb", usage).await;
 }

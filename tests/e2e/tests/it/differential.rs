@@ -5,7 +5,7 @@
 //! is compared by the suites of foreign clients instead.
 
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lapin::options::{
     BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, BasicQosOptions,
@@ -20,8 +20,10 @@ use msgflo_broker::{Options, Server};
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestRunner};
 
-/// RabbitMQ puts back what a channel held when it ends, but not before it answers the next channel.
-const RETURNED: Duration = Duration::from_millis(100);
+/// RabbitMQ puts back what a channel held when it ends, but not before it answers the next channel. The pause before each look
+/// whether it has, since the numbers may be right by chance, and how long it may take.
+const PAUSE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Something a client does. Names are one of a few, so that they meet.
 #[derive(Clone, Debug)]
@@ -82,6 +84,10 @@ struct Client {
     transactional: bool,
     /// Delivery tags that are not settled.
     held: VecDeque<u64>,
+    /// Whether some were settled in a transaction that goes on.
+    uncommitted: bool,
+    /// Whether the channel before this one held something, which goes back.
+    gives_back: bool,
 }
 
 fn queue(index: u8) -> String {
@@ -120,17 +126,23 @@ impl Client {
         let connection =
             Connection::connect(url, ConnectionProperties::default()).await.expect("the broker is there");
         let channel = connection.create_channel().await.expect("a channel");
-        let mut client = Self { connection, channel, transactional: false, held: VecDeque::new() };
+        let mut client = Self {
+            connection,
+            channel,
+            transactional: false,
+            held: VecDeque::new(),
+            uncommitted: false,
+            gives_back: false,
+        };
         client.prepare(false).await;
         client
     }
 
     async fn prepare(&mut self, transactional: bool) {
         self.channel = self.connection.create_channel().await.expect("another channel");
-        if !self.held.is_empty() {
-            tokio::time::sleep(RETURNED).await;
-        }
+        self.gives_back |= !self.held.is_empty() || self.uncommitted;
         self.held.clear();
+        self.uncommitted = false;
         self.transactional = transactional;
         if transactional {
             self.channel.tx_select().await.expect("transactions");
@@ -256,11 +268,13 @@ impl Client {
             }
             O::Ack { which, multiple } => {
                 let Some(tag) = settle(&mut self.held, which, multiple) else { return Ok(done()) };
+                self.uncommitted |= self.transactional;
                 channel.basic_ack(tag, BasicAckOptions { multiple }).await?;
                 done()
             }
             O::Nack { which, multiple, requeue } => {
                 let Some(tag) = settle(&mut self.held, which, multiple) else { return Ok(done()) };
+                self.uncommitted |= self.transactional;
                 channel.basic_nack(tag, BasicNackOptions { multiple, requeue }).await?;
                 done()
             }
@@ -276,6 +290,7 @@ impl Client {
             }
             O::Commit if self.transactional => {
                 channel.tx_commit().await?;
+                self.uncommitted = false;
                 done()
             }
             O::Rollback if self.transactional => {
@@ -289,9 +304,23 @@ impl Client {
         })
     }
 
+    /// How many messages are ready in each queue; `None` where there is none.
+    async fn ready(&self) -> Vec<Option<u32>> {
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        let mut ready = Vec::new();
+        for index in 0..3 {
+            // A refusal ends the channel.
+            let channel = self.connection.create_channel().await.expect("another channel");
+            let declared = channel.queue_declare(queue(index).into(), options, FieldTable::default()).await;
+            ready.push(declared.ok().map(|queue| queue.message_count()));
+            // It may have ended already.
+            let _ = channel.close(200, "".into()).await;
+        }
+        ready
+    }
+
     /// What is left in each queue, in order.
     async fn rest(&mut self) -> Vec<String> {
-        self.prepare(false).await;
         let mut rest = Vec::new();
         for index in 0..3 {
             loop {
@@ -319,6 +348,25 @@ fn settle(held: &mut VecDeque<u64>, which: u8, multiple: bool) -> Option<u64> {
     Some(tag)
 }
 
+/// Waits until what a channel has held is back in its queues, if it has ended.
+async fn settles(ours: &mut Client, theirs: &mut Client) -> Result<(), TestCaseError> {
+    // Not the short way: both are asked.
+    if !(std::mem::take(&mut ours.gives_back) | std::mem::take(&mut theirs.gives_back)) {
+        return Ok(());
+    }
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        tokio::time::sleep(PAUSE).await;
+        let (own, other) = (ours.ready().await, theirs.ready().await);
+        if own == other {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            prop_assert_eq!(own, other, "what is ready once a channel has ended: ours, and RabbitMQ's");
+        }
+    }
+}
+
 async fn compare(operations: &[Operation]) -> Result<(), TestCaseError> {
     let options = Options { listen: ([127, 0, 0, 1], 0).into(), ..Options::default() };
     let broker = Server::start(options).await.expect("the embedded broker starts");
@@ -328,7 +376,11 @@ async fn compare(operations: &[Operation]) -> Result<(), TestCaseError> {
     for (number, operation) in operations.iter().enumerate() {
         let (own, other) = (ours.run(operation, number).await, theirs.run(operation, number).await);
         prop_assert_eq!(own, other, "operation {}, {:?}: ours, and RabbitMQ's", number, operation);
+        settles(&mut ours, &mut theirs).await?;
     }
+    ours.prepare(false).await;
+    theirs.prepare(false).await;
+    settles(&mut ours, &mut theirs).await?;
     prop_assert_eq!(ours.rest().await, theirs.rest().await, "what is left: ours, and RabbitMQ's");
     // Refused while one of its channels is still closing; then it ends when it is dropped.
     _ = theirs.connection.close(200, "".into()).await;

@@ -22,11 +22,12 @@ fn a_network_speaks_tls_and_trusts_the_certificate_that_it_is_told() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
     let port = listener.local_addr().expect("it has an address").port();
     drop(listener);
-    let broker = Mosquitto::start_with(&format!(
+    let mut broker = Mosquitto::start_with(&format!(
         "listener {port} 127.0.0.1\ncertfile {}\nkeyfile {}",
         file("cert.pem"),
         file("key.pem")
     ));
+    broker.wait_for(port);
     let encrypted = format!("mqtts://localhost:{port}");
 
     let participants = |trusted: Option<String>| {

@@ -40,8 +40,9 @@ async fn a_worker_in_python_is_scaled_by_the_queue_that_it_announced() {
     let library = json!({"components": {"my/Work": command}});
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("scale.yaml");
-    let text =
-        "'*': {pollinterval: 1}\nwork: {queue: work.IN, deadline: 10, processing: 0.1, min: 0, max: 2}\n";
+    // What waits decides, with nothing learned and little remembered.
+    let text = "'*': {pollinterval: 1, policy: proportional, history: 10}\n\
+                work: {queue: work.IN, deadline: 10, processing: 0.1, min: 0, max: 2}\n";
     std::fs::write(&file, text).expect("it is written");
     let further = ["--scale", file.to_str().expect("a path of text")];
     let network =

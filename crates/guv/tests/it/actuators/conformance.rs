@@ -7,7 +7,7 @@ use guv::{Actuator, ActuatorError, AppName, Change, RoleConfig};
 use super::{APP, apply, count};
 
 /// How long a platform may take to do what it was told.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A platform to try an actuator on. It can run at least four workers of the role.
 #[guv::async_trait]

@@ -16,9 +16,9 @@ use guv::{Actuator, ActuatorError, AppName, Change, RoleConfig, WorkerCount};
 /// The application of all roles here.
 const APP: &str = "shop";
 
-/// The configuration of one role of that application.
+/// The configuration of one role of that application. Its workers may take long to end, as on a busy machine.
 fn role(text: &str) -> RoleConfig {
-    crate::doubles::config(&format!("'*': {{app: {APP}, grace: 1}}\n{text}")).roles.remove(0)
+    crate::doubles::config(&format!("'*': {{app: {APP}, grace: 30}}\n{text}")).roles.remove(0)
 }
 
 async fn count(actuator: &dyn Actuator, role: &RoleConfig) -> Result<Option<WorkerCount>, ActuatorError> {

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::conformance::{Bed, conforms};
 use super::{apply, count, role};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than the grace of those that are to end by themselves.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Workers that leave a file named after their process id in a folder while they run.
 struct Workers {
@@ -97,7 +98,8 @@ async fn processes_conform() {
 #[tokio::test]
 async fn one_that_hears_nothing_is_killed_with_its_children_after_its_grace() {
     let workers = Workers::start();
-    let rude = role("rude: {}");
+    // Long enough to be seen, on a busy machine too.
+    let rude = role("rude: {grace: 5}");
     apply(&workers.processes, &rude, 1).await.unwrap();
     let child = |folder: &Path| -> Option<u32> {
         std::fs::read_to_string(folder.join("child")).ok()?.trim().parse().ok()

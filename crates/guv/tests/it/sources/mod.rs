@@ -13,6 +13,7 @@ mod told;
 use std::time::Duration;
 
 use guv::{RoleConfig, Sample, Source, SourceError};
+use tokio::net::TcpSocket;
 
 /// How long a library may take to do what it was told.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,6 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A variable that `make test` sets.
 pub(crate) fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run this test by `make test`"))
+}
+
+/// A port that is nobody else's while this is kept, and where nobody listens.
+fn unheard() -> (TcpSocket, u16) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = socket.local_addr().unwrap().port();
+    (socket, port)
 }
 
 /// The configuration of one role.

@@ -7,7 +7,7 @@ use guv::{RoleConfig, Sample, Source, SourceError};
 use redis::Commands;
 
 use super::library::Library;
-use super::{eventually, role, sample, variable};
+use super::{eventually, role, sample, unheard, variable};
 
 /// An empty database of the shared server.
 pub(crate) fn database(number: u8) -> (String, redis::Connection) {
@@ -72,8 +72,9 @@ async fn celery_with_priorities_and_what_workers_hold() {
     assert_eq!((counts(&seen), seen.oldest), ((Some(5), Some(0)), None));
     library.run("take 2").await;
     // A worker may hold more than it works on; what it holds does not wait.
-    let seen = eventually(&source, &role, |seen| seen.unacknowledged >= Some(2)).await;
-    assert_eq!(seen.ready.unwrap() + seen.unacknowledged.unwrap(), 5);
+    let is_all =
+        |seen: &Sample| seen.ready.zip(seen.unacknowledged).map(|(ready, held)| ready + held) == Some(5);
+    eventually(&source, &role, |seen| seen.unacknowledged >= Some(2) && is_all(seen)).await;
     let other = super::role(&format!("r: {{queue: other, source: {{kind: celery, url: '{url}'}}}}"));
     assert_eq!(counts(&sample(&source, &other).await.unwrap()), (Some(0), Some(0)), "held, but not of it");
     library.run("finish").await;
@@ -203,7 +204,7 @@ async fn a_role_with_several_queues_gets_their_sum_and_one_bad_queue_spoils_no_o
 
 #[tokio::test]
 async fn a_redis_that_is_away_or_refuses_is_told_without_the_password() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (_kept, port) = unheard();
     let away = reading("rq", &format!("redis://:hunter2@127.0.0.1:{port}"));
     let error = sample(&rq(), &away).await.unwrap_err();
     assert!(matches!(error, SourceError::Unreachable { .. }), "{error:?}");

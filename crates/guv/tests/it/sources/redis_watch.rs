@@ -35,7 +35,10 @@ async fn settles(platform: &Platform, handle: &Handle, workers: u32) {
 /// The governor polls once an hour here: what happens, happens by watching.
 async fn from_nothing_to_a_worker_and_back(role: &str, mut redis: Connection) {
     let _: () = redis.sadd("rq:queues", "rq:queue:images").unwrap();
-    let config = crate::doubles::config(&format!("'*': {{pollinterval: 3600, history: 0, min: 0}}\n{role}"));
+    // What waits decides alone, and not what has been learned of the time that it takes.
+    let config = crate::doubles::config(&format!(
+        "'*': {{pollinterval: 3600, history: 0, policy: proportional, min: 0}}\n{role}"
+    ));
     let platform = Platform::running(&[("r", 0)]);
     let registry = Registry::new()
         .with_source("rq", Arc::new(rq()))

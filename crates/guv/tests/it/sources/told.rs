@@ -114,19 +114,23 @@ async fn what_a_server_refuses_and_what_may_pass() {
 
 #[tokio::test]
 async fn a_command_writes_a_number_or_an_object() {
-    let told = |command: &str| {
-        role(&format!("r: {{queues: [a, b], source: {{kind: command, timeout: 1, command: '{command}'}}}}"))
+    let within = |seconds: u8, command: &str| {
+        let source = format!("{{kind: command, timeout: {seconds}, command: '{command}'}}");
+        role(&format!("r: {{queues: [a, b], source: {source}}}"))
     };
+    let told = |command: &str| within(30, command);
     let number = sample(&command(), &told("echo 12")).await.unwrap();
     assert_eq!((number.ready, number.unacknowledged), (Some(12), None));
     let object = told(r#"[ "$ROLE $QUEUE" = "r a,b" ] && echo "{\"ready\": 1, \"oldest\": 2.5}""#);
     let object = sample(&command(), &object).await.unwrap();
     assert_eq!((object.ready, object.oldest), (Some(1), Some(Duration::from_millis(2500))));
-    for (line, hint) in
-        [("echo no", "neither"), ("echo why >&2; exit 2", "exit status 2: why"), ("sleep 100", "within 1 s")]
-    {
-        let error = sample(&command(), &told(line)).await.unwrap_err();
-        assert!(error.to_string().contains(hint), "{line}: {error}");
+    for (role, hint) in [
+        (told("echo no"), "neither"),
+        (told("echo why >&2; exit 2"), "exit status 2: why"),
+        (within(1, "sleep 100"), "within 1 s"),
+    ] {
+        let error = sample(&command(), &role).await.unwrap_err();
+        assert!(error.to_string().contains(hint), "{hint}: {error}");
     }
 }
 
