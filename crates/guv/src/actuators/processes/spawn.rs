@@ -171,6 +171,7 @@ mod tests {
 
     /// As the first process of a container we have children that nobody else takes note of.
     #[test]
+    #[expect(clippy::zombie_processes, reason = "it is what is tried")]
     fn one_that_has_ended_is_no_member_though_nobody_has_waited_for_it() {
         use std::os::unix::process::CommandExt;
         let child = std::process::Command::new("true").process_group(0).spawn().unwrap();
