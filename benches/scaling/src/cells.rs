@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use guv_model::Clairvoyant;
-use guv_model::simulation::{Counts, Platform, Service, Watch, Workload};
+use guv_model::simulation::{Counts, Platform, Service, Tells, Watch, Workload};
 
 use crate::traces::Traces;
 
@@ -49,6 +49,8 @@ enum Fault {
     Limit(u32),
     /// This share of the starts fails.
     Failing(f64),
+    /// The queue tells less of itself.
+    Tells(Tells),
 }
 
 /// From when to when it is so, seconds: at the busiest time of 13 July.
@@ -113,6 +115,8 @@ pub(crate) fn standard(seeds: u64) -> Vec<Scenario> {
         faulty(Fault::Refused),
         faulty(Fault::Limit(20)),
         faulty(Fault::Failing(0.2)),
+        faulty(Fault::Tells(Tells::Jobs)),
+        faulty(Fault::Tells(Tells::Ready)),
         even(ALL, 8.0, 60.0, 1),
         even(ALL, 8.0, 180.0, 1),
         even(ALL, 0.3, 60.0, 1),
@@ -176,6 +180,8 @@ impl Scenario {
             Some(Fault::Blind) => format!("{name}, nothing seen for 5 minutes"),
             Some(Fault::Refused) => format!("{name}, changes refused for 5 minutes"),
             Some(Fault::Limit(most)) => format!("{name}, at most {most} workers"),
+            Some(Fault::Tells(Tells::Ready)) => format!("{name}, only what waits is told"),
+            Some(Fault::Tells(_)) => format!("{name}, nobody counts what comes and is done"),
             Some(Fault::Failing(share)) => format!("{name}, {:.0} % of the starts fail", 100.0 * share),
         }
     }
@@ -233,6 +239,8 @@ impl Scenario {
                 interval: self.interval,
                 staleness: Watch::default().staleness.min(self.interval / 2.0),
                 blind: (self.fault == Some(Fault::Blind)).then_some(WHILE),
+                tells: if let Some(Fault::Tells(tells)) = self.fault { tells } else { Tells::All },
+                reaction: None,
             },
             from,
             runs: workloads

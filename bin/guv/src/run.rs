@@ -29,7 +29,7 @@ const FILE_CHECK: Duration = Duration::from_secs(1);
 pub(crate) async fn run(run: Run) -> Outcome {
     // From before it is read, so that no change is missed, however long the lock is waited for.
     let mut file = FileWatch::new(run.config.path());
-    let loaded = run.config.load()?;
+    let mut loaded = run.config.load()?;
     let mut signals = Signals::listen().map_err(Stop::internal)?;
     let lock = match &run.lock {
         Some(path) => match lock::take(path, run.listen, &mut signals).await? {
@@ -38,6 +38,10 @@ pub(crate) async fn run(run: Run) -> Outcome {
         },
         None => None,
     };
+    // Who has waited begins with what holds now, or not at all.
+    if file.has_changed() {
+        loaded = run.config.load()?;
+    }
     let cancel = CancellationToken::new();
     let printer = Printer::new(run.json, cancel.clone());
     let history = history(&run);
@@ -191,6 +195,13 @@ impl FileWatch {
     fn new(path: Option<PathBuf>) -> Self {
         let seen = path.as_deref().and_then(stamp);
         Self { path, seen }
+    }
+
+    /// Whether it is another one than was seen last, or is gone.
+    fn has_changed(&mut self) -> bool {
+        let Some(path) = &self.path else { return false };
+        let now = stamp(path);
+        std::mem::replace(&mut self.seen, now) != now
     }
 
     /// Waits for a change. Cancel-safe. Without a file, or while it is missing, there is none.

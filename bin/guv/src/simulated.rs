@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use guv::history::{History, Retention};
-use guv::model::simulation::Scaler;
-use guv::model::{Observation, RoleConfig, RoleState};
+use guv::model::simulation::{Scaler, Woken};
+use guv::model::{Decision, Observation, Occasion, RoleConfig, RoleState};
 use guv::{Outcome, Record, Recorder, Timestamp};
 
 use crate::outcome::Stop;
 
 /// Records are handed over so many at a time, each time in one transaction.
 const BATCH: usize = 5000;
+/// Decisions that change nothing are kept no more often, where events bring them about.
+const OFTEN: Duration = Duration::from_secs(1);
 
 /// A role that is decided upon as in production, and remembers what it decided.
 pub(crate) struct Recorded {
@@ -44,15 +46,20 @@ impl Scaler for Recorded {
         let at = self.real(now);
         let decision = self.state.step(&self.role, observation, at);
         let target = decision.target;
-        self.records.push(Record {
-            cycle: self.records.len() as u64 + 1,
-            at,
-            role: self.role.role.clone(),
-            app: self.role.app.clone(),
-            decision,
-            outcome: Outcome::Unchanged,
-        });
+        self.keep(decision, at);
         target
+    }
+
+    fn woken(&mut self, observation: &Observation, now: Timestamp) -> Woken {
+        let at = self.real(now);
+        let decision = self.state.step_on(Occasion::Event, &self.role, observation, at);
+        let woken = Woken { target: decision.target, look_again: decision.look_again };
+        // As in a run: what changes nothing is kept once a second.
+        let is_new = self.records.last().is_none_or(|last| at.saturating_since(last.at) >= OFTEN);
+        if woken.target.is_some() || is_new {
+            self.keep(decision, at);
+        }
+        woken
     }
 
     fn accepted(&mut self, workers: u32, now: Timestamp) {
@@ -61,6 +68,19 @@ impl Scaler for Recorded {
         if let Some(record) = self.records.last_mut() {
             record.outcome = Outcome::Applied { workers };
         }
+    }
+}
+
+impl Recorded {
+    fn keep(&mut self, decision: Decision, at: Timestamp) {
+        self.records.push(Record {
+            cycle: self.records.len() as u64 + 1,
+            at,
+            role: self.role.role.clone(),
+            app: self.role.app.clone(),
+            decision,
+            outcome: Outcome::Unchanged,
+        });
     }
 }
 

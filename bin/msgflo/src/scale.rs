@@ -13,7 +13,7 @@ use guv::{
     Actuator, ActuatorError, Answers, AppName, Change, JobReports, JobTimes, JobWaits, RoleConfig, Sample,
     Source, SourceError, WorkerCount,
 };
-use msgflo_coordinator::{Desired, Handle};
+use msgflo_coordinator::{Desired, Handle, ProcessStatus};
 use msgflo_core::{Broker, JobReport, Participant, ParticipantId, QueueName};
 
 use crate::broker::Connected;
@@ -350,6 +350,19 @@ impl Workers {
     }
 }
 
+/// Those that do not run yet boot, and those that have had less than `boot` since they do.
+fn counted(process: &ProcessStatus, boot: Duration, now: Instant) -> WorkerCount {
+    let young = process.since.iter().filter(|since| now.saturating_duration_since(**since) < boot).count();
+    let missing = process.wanted.saturating_sub(process.running);
+    let booting = u32::try_from(young).unwrap_or(u32::MAX).saturating_add(missing);
+    WorkerCount {
+        booting: Some(booting.min(process.wanted)),
+        draining: Some(process.stopping),
+        drains: true,
+        ..WorkerCount::running(process.wanted)
+    }
+}
+
 #[async_trait]
 impl Actuator for Workers {
     async fn count(
@@ -360,12 +373,7 @@ impl Actuator for Workers {
         let mut counts = Answers::new();
         for role in roles {
             let count = match self.coordinator.processes(role.worker.as_str().into()).await {
-                Ok(Some(process)) => Ok(Some(WorkerCount {
-                    booting: Some(process.wanted.saturating_sub(process.running)),
-                    draining: Some(process.stopping),
-                    drains: true,
-                    ..WorkerCount::running(process.wanted)
-                })),
+                Ok(Some(process)) => Ok(Some(counted(&process, role.boot, Instant::now()))),
                 Ok(None) => {
                     Err(ActuatorError::fatal(format!("`{}` is not a role that we start", role.worker)))
                 }
@@ -400,6 +408,27 @@ mod tests {
         let value = serde_json::json!({"id": id, "role": "resize", "component": "ir/Resize", "queue": "resize.IN",
             "inport": "IN", "in_flight": in_flight, "completed": vec![completed; finished]});
         serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn a_process_that_was_just_started_does_not_work_yet() {
+        let (boot, now) = (Duration::from_secs(30), Instant::now());
+        let process = ProcessStatus {
+            name: "resize".to_owned(),
+            command: String::new(),
+            wanted: 4,
+            running: 3,
+            stopping: 1,
+            failing: 0,
+            restarts: 0,
+            pids: vec![1, 2, 3],
+            since: vec![now, now + boot / 2, now + boot],
+            last_exit: None,
+        };
+        let booting = |after| counted(&process, boot, now + after).booting;
+        assert_eq!(booting(boot / 2), Some(4), "one that is to be started, and three that were");
+        assert_eq!((booting(boot), booting(boot * 2)), (Some(3), Some(1)));
+        assert_eq!(counted(&process, boot, now).current, 4);
     }
 
     #[test]

@@ -19,6 +19,12 @@ const MEMORY: Duration = Duration::from_secs(3600);
 /// A poll that comes later than this says nothing about the time in between.
 const LONGEST_GAP: Duration = Duration::from_secs(600);
 
+/// No job is taken to have lasted for more than so many times what was expected, all jobs of a look together.
+const SURPRISE: f64 = 10.0;
+
+/// Ages are compared over no less than this: within less too few jobs are begun.
+const APART: Duration = Duration::from_secs(20);
+
 /// The shortest mean that is believed: the model divides by it.
 const SHORTEST: f64 = 1e-6;
 
@@ -29,29 +35,69 @@ pub(crate) struct Learner {
     configured: f64,
     jobs: f64,
     sum: f64,
+    /// Seconds worked since the last job was done.
+    worked: f64,
+    /// Jobs that were told from ages only.
+    guessed: Guessed,
+    /// What was seen when ages were last compared, and the seconds worked since.
+    since: Option<(Seen, f64)>,
     /// `None` where no deviation is known.
     squares: Option<f64>,
-    seen: Option<(Timestamp, Option<JobTimes>)>,
+    seen: Option<Seen>,
+}
+
+/// Jobs, and the seconds that they took, as [`done_by_age`] tells.
+#[derive(Clone, Copy, Debug, Default)]
+struct Guessed {
+    jobs: f64,
+    sum: f64,
+}
+
+/// What was seen last.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    at: Timestamp,
+    times: Option<JobTimes>,
+    acknowledged: Option<u64>,
+    ready: Option<u64>,
+    oldest: Option<Duration>,
+    held: Option<u64>,
 }
 
 impl Default for Learner {
     fn default() -> Self {
-        Self { configured: FEWEST, jobs: 0.0, sum: 0.0, squares: None, seen: None }
+        Self {
+            configured: FEWEST,
+            jobs: 0.0,
+            sum: 0.0,
+            worked: 0.0,
+            guessed: Guessed::default(),
+            since: None,
+            squares: None,
+            seen: None,
+        }
     }
 }
 
 impl Learner {
     /// Takes in what was seen in a cycle.
     pub(crate) fn observe(&mut self, role: &RoleConfig, observation: &Observation, now: Timestamp) {
-        let times = observation.queue.times;
-        let before = self.seen.replace((now, times));
-        let Some((at, before)) = before else { return };
-        let gap = now.saturating_since(at);
+        let queue = &observation.queue;
+        let seen = Seen {
+            at: now,
+            times: queue.times,
+            acknowledged: queue.acknowledged,
+            ready: queue.ready,
+            oldest: queue.oldest,
+            held: worked_on(role, observation),
+        };
+        let Some(before) = self.seen.replace(seen) else { return };
+        let gap = now.saturating_since(before.at);
         if gap.is_zero() {
             return;
         }
         self.forget(gap);
-        match (before, times) {
+        match (before.times, seen.times) {
             // Sums that have shrunk have started anew.
             (Some(before), Some(times)) if times.jobs >= before.jobs => {
                 self.jobs += (times.jobs - before.jobs) as f64;
@@ -59,8 +105,22 @@ impl Learner {
                 let squares = (times.squares - before.squares).max(0.0);
                 self.squares = Some(self.squares.unwrap_or_default() + squares);
             }
-            (None, None) if gap <= LONGEST_GAP => self.by_littles_law(role, observation, gap),
-            _ => {}
+            (None, None) if gap <= LONGEST_GAP => {
+                let seconds = gap.as_secs_f64();
+                let counted = seen.acknowledged.zip(before.acknowledged);
+                let counted =
+                    counted.and_then(|(now, before)| now.checked_sub(before)).map(|jobs| jobs as f64);
+                let done = counted.or(queue.drain_rate.map(|rate| rate.max(0.0) * seconds));
+                match (seen.held, done) {
+                    (Some(held), Some(done)) => self.by_littles_law(role, held as f64, done, seconds),
+                    (Some(held), None) => {
+                        let held = f64::midpoint(held as f64, before.held.unwrap_or(held) as f64);
+                        self.by_age(seen, held * seconds);
+                    }
+                    (None, _) => self.since = None,
+                }
+            }
+            _ => self.since = None,
         }
     }
 
@@ -70,30 +130,48 @@ impl Learner {
         self.configured *= fade;
         self.jobs *= fade;
         self.sum *= fade;
+        // While nothing waits nothing can be told by ages, perhaps as there are too many workers: then what is configured counts again.
+        let fade = (-gap.as_secs_f64() / MEMORY.as_secs_f64()).exp();
+        self.guessed.jobs *= fade;
+        self.guessed.sum *= fade;
         self.squares = self.squares.map(|squares| squares * fade);
     }
 
-    fn by_littles_law(&mut self, role: &RoleConfig, observation: &Observation, gap: Duration) {
-        let in_flight = InFlight::of(&observation.queue, observation.workers, role.concurrency);
-        let (InFlight::Counted(held) | InFlight::Reported(held), Some(rate)) =
-            (in_flight, observation.queue.drain_rate)
-        else {
+    fn by_littles_law(&mut self, role: &RoleConfig, held: f64, done: f64, seconds: f64) {
+        self.worked += held * seconds;
+        if done > 0.0 {
+            // A job that hangs does not tell how long others take; where all take longer, a few of them show it.
+            let most = SURPRISE * (held + done) * self.applied_to(role).processing.as_secs_f64();
+            self.jobs += done;
+            self.sum += std::mem::take(&mut self.worked).min(most);
+        }
+    }
+
+    /// Jobs were worked on for so many seconds, all of them together, until what is seen now.
+    fn by_age(&mut self, now: Seen, worked: f64) {
+        let Some((before, so_far)) = self.since else {
+            self.since = Some((now, 0.0));
             return;
         };
-        // What is prefetched beyond the concurrency waits: it is not being worked on.
-        let slots = observation.workers.map(|workers| {
-            u64::from(workers.current + workers.draining.unwrap_or(0)) * u64::from(role.concurrency.get())
-        });
-        let worked_on = held.min(slots.unwrap_or(u64::MAX));
-        self.jobs += rate.max(0.0) * gap.as_secs_f64();
-        self.sum += worked_on as f64 * gap.as_secs_f64();
+        let (worked, seconds) = (so_far + worked, now.at.saturating_since(before.at));
+        if seconds < APART {
+            self.since = Some((before, worked));
+            return;
+        }
+        self.since = Some((now, 0.0));
+        if let Some(done) = done_by_age(&before, &now, seconds.as_secs_f64()) {
+            // What is too much at one time is missing at another.
+            self.guessed.jobs = (self.guessed.jobs + done).max(0.0);
+            self.guessed.sum += worked;
+        }
     }
 
     /// The role with what has been learnt in place of what is configured.
     pub(crate) fn applied_to(&self, role: &RoleConfig) -> RoleConfig {
         let (mean, deviation) = (role.processing.as_secs_f64(), role.stddev.as_secs_f64());
-        let jobs = self.jobs + self.configured;
-        let learnt = ((self.sum + self.configured * mean) / jobs).max(SHORTEST);
+        let jobs = self.jobs + self.guessed.jobs + self.configured;
+        let sum = self.sum + self.guessed.sum + self.configured * mean;
+        let learnt = (sum / jobs).max(SHORTEST);
         let deviation = match self.squares {
             Some(squares) => {
                 let configured = self.configured * (mean * mean + deviation * deviation);
@@ -105,6 +183,36 @@ impl Learner {
         let seconds = |s: f64| Duration::try_from_secs_f64(s).unwrap_or(Duration::MAX / 4);
         role.with_processing(seconds(learnt), seconds(deviation))
     }
+}
+
+/// The jobs that are being worked on. What is prefetched beyond the concurrency waits.
+fn worked_on(role: &RoleConfig, observation: &Observation) -> Option<u64> {
+    let in_flight = InFlight::of(&observation.queue, observation.workers, role.concurrency);
+    let (InFlight::Counted(held) | InFlight::Reported(held)) = in_flight else { return None };
+    let slots = observation.workers.map(|workers| {
+        u64::from(workers.current + workers.draining.unwrap_or(0)) * u64::from(role.concurrency.get())
+    });
+    Some(held.min(slots.unwrap_or(u64::MAX)))
+}
+
+/// How many jobs were done between two looks, going by the age of the oldest that waits: those that wait have come since it did,
+/// and jobs are begun in the order in which they came. `None` unless some waited at both looks: else it is not known what came meanwhile.
+fn done_by_age(before: &Seen, now: &Seen, seconds: f64) -> Option<f64> {
+    let (waited, wait) = (before.ready? as f64, now.ready? as f64);
+    let (eldest, oldest) = (before.oldest?.as_secs_f64(), now.oldest?.as_secs_f64());
+    if waited < 1.0 || wait < 1.0 || oldest <= 0.0 {
+        return None;
+    }
+    let begun = if oldest <= seconds {
+        // All that waited, and what came until the oldest did, as evenly as since.
+        waited + (wait - 1.0) / oldest * (seconds - oldest)
+    } else if eldest > 0.0 {
+        // Those of them that had come before the oldest did, but no fewer than are missing.
+        (waited * (1.0 - (oldest - seconds) / eldest).clamp(0.0, 1.0)).max(waited - wait)
+    } else {
+        return None;
+    };
+    Some(begun - (now.held? as f64 - before.held? as f64))
 }
 
 #[cfg(test)]
@@ -168,5 +276,41 @@ mod tests {
     #[test]
     fn nothing_seen_leaves_what_is_configured() {
         assert_eq!(after(|_| QueueSample::default(), 50), (10.0, 5.0));
+    }
+
+    /// Four workers finish 0.8 jobs per second, which take 5 s; twenty always wait, for 25 s.
+    #[test]
+    fn where_nobody_counts_ages_give_the_mean() {
+        let sample = QueueSample {
+            ready: Some(20),
+            unacknowledged: Some(4),
+            oldest: Some(Duration::from_secs(25)),
+            ..QueueSample::default()
+        };
+        let (mean, _) = after(|_| sample.clone(), 400);
+        assert!((4.9..5.3).contains(&mean), "{mean}");
+        let young = |cycle: u64| QueueSample { ready: Some(cycle % 2 * 20), ..sample.clone() };
+        assert_eq!(after(young, 400).0, 10.0, "it is not known what came while nothing waited");
+    }
+
+    #[test]
+    fn a_job_that_hangs_tells_nothing_of_others() {
+        let sample = |cycle: u64| {
+            let hangs = cycle < 960;
+            let (held, rate) = if hangs { (1, 0.0) } else { (3, 0.2) };
+            QueueSample { unacknowledged: Some(held), drain_rate: Some(rate), ..QueueSample::default() }
+        };
+        assert_eq!(after(sample, 960).0, 10.0, "nothing was done for eight hours");
+        let (mean, _) = after(sample, 980);
+        assert!((10.0..20.0).contains(&mean), "a job of 10 s, and that one: {mean}");
+    }
+
+    #[test]
+    fn jobs_that_take_a_hundred_times_as_long_are_learnt() {
+        // Four at work, one done in 250 s.
+        let sample =
+            QueueSample { unacknowledged: Some(4), drain_rate: Some(0.004), ..QueueSample::default() };
+        let (mean, _) = after(|_| sample.clone(), 800);
+        assert!((600.0..1000.0).contains(&mean), "{mean}");
     }
 }

@@ -30,6 +30,7 @@
 //!
 //! It does not talk to anything, keep anything beyond [`RoleState`], or know what a broker is.
 
+mod activity;
 mod bound;
 mod budget;
 mod config;
@@ -48,6 +49,7 @@ pub mod simulation;
 mod state;
 mod timestamp;
 
+pub use activity::Activity;
 pub use bound::Clairvoyant;
 pub use budget::Budget;
 pub use config::{

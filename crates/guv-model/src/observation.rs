@@ -19,10 +19,17 @@ pub struct QueueSample {
     pub reports: Option<JobReports>,
     /// Consumers of the queue.
     pub consumers: Option<u32>,
-    /// Messages published to the queue, per second.
+    /// Messages published to the queue, per second, as of late.
     pub fill_rate: Option<f64>,
-    /// Messages acknowledged, per second.
+    /// Messages acknowledged, per second, as of late.
     pub drain_rate: Option<f64>,
+    /// Messages published to the queue since some moment that the source chooses; the number only ever grows, or starts anew.
+    /// It tells all that came between two looks, where a rate tells of the seconds before the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<u64>,
+    /// Messages acknowledged since some moment, in the same way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<u64>,
     /// How long the oldest ready message has waited.
     #[serde(with = "crate::seconds::option")]
     pub oldest: Option<Duration>,
@@ -50,6 +57,8 @@ impl QueueSample {
             consumers: both(a.consumers, b.consumers, u32::saturating_add),
             fill_rate: both(a.fill_rate, b.fill_rate, |a, b| a + b),
             drain_rate: both(a.drain_rate, b.drain_rate, |a, b| a + b),
+            published: both(a.published, b.published, u64::saturating_add),
+            acknowledged: both(a.acknowledged, b.acknowledged, u64::saturating_add),
             oldest: a.oldest.max(b.oldest),
             times: both(a.times, b.times, JobTimes::plus),
             waits: both(a.waits, b.waits, JobWaits::plus),

@@ -21,7 +21,8 @@ pub(crate) enum Note {
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     pending: HashMap<String, Note>,
-    told: HashMap<String, (u64, Instant)>,
+    /// When: `None` where nobody may have heard it.
+    told: HashMap<String, (u64, Option<Instant>)>,
     /// Batches that are open: nothing is told.
     batches: usize,
     /// Job classes that nobody is told of.
@@ -79,7 +80,7 @@ impl Notes {
         };
         let again = |role: &str, what: u64| {
             let (told, at) = self.told.get(role)?;
-            (*told == what).then_some(*at + THROTTLE).filter(|again| *again > now)
+            at.filter(|_| *told == what).map(|at| at + THROTTLE).filter(|again| *again > now)
         };
         let (later, due): (Vec<_>, Vec<_>) = self
             .pending
@@ -93,14 +94,16 @@ impl Notes {
         let due: Vec<_> = due.into_iter().map(|(_, role, what)| (role, what)).collect();
         for (role, what) in &due {
             self.pending.remove(role);
-            self.told.insert(role.clone(), (*what, now));
+            self.told.insert(role.clone(), (*what, Some(now)));
         }
         Ok(due)
     }
 
-    /// It could not be told: it may be said again at once.
+    /// It could not be told: it may be said again at once. Nor is less said: it may have been heard all the same.
     pub(crate) fn failed(&mut self, role: &str) {
-        self.told.remove(role);
+        if let Some((_, at)) = self.told.get_mut(role) {
+            *at = None;
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -180,6 +183,20 @@ mod tests {
         notes.failed("r");
         notes.note("r", more(1));
         assert!(due(&mut notes, now).is_ok());
+    }
+
+    #[test]
+    fn one_more_job_takes_no_worker_away_after_a_failure() {
+        let (mut notes, now) = (Notes::default(), Instant::now());
+        notes.note("r", Note::Up { pending: 5 });
+        assert_eq!(notes.due(now, jobs), one(5));
+        for _ in 0..2 {
+            notes.note("r", more(1));
+            assert_eq!(notes.due(now + THROTTLE, jobs), one(5));
+            notes.failed("r");
+        }
+        notes.note("r", Note::Down);
+        assert_eq!(notes.due(now + THROTTLE, jobs), one(0));
     }
 
     #[test]

@@ -342,6 +342,14 @@ impl Slots {
         })
     }
 
+    /// Since when they run.
+    pub(crate) fn since(&self) -> impl Iterator<Item = Instant> {
+        self.slots.values().filter_map(|slot| match slot.phase {
+            Phase::Running { since, .. } => Some(since),
+            _ => None,
+        })
+    }
+
     fn count(&self, which: impl Fn(&Phase) -> bool) -> u32 {
         u32::try_from(self.slots.values().filter(|slot| which(&slot.phase)).count()).unwrap_or(u32::MAX)
     }

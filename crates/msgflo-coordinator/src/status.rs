@@ -1,6 +1,7 @@
 //! The state of the network, to show.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
 
 use msgflo_core::{ComponentName, Depth, Port, PortName, QueueName, Role, Timestamp};
 use serde::{Serialize, Serializer};
@@ -106,6 +107,9 @@ pub struct ProcessStatus {
     pub restarts: u64,
     /// The process ids of those that run.
     pub pids: Vec<u32>,
+    /// Since when they run.
+    #[serde(skip)]
+    pub since: Vec<Instant>,
     /// The last exit that nobody asked for.
     pub last_exit: Option<Exit>,
 }

@@ -170,6 +170,9 @@ impl Network {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.process.try_wait().expect("the process is ours") {
+                if !status.success() {
+                    eprintln!("msgflo ended with {status}:\n{}", self.log());
+                }
                 return status;
             }
             assert!(Instant::now() < deadline, "msgflo does not stop:\n{}", self.log());

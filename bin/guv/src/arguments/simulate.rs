@@ -19,8 +19,8 @@ Examples:
 
 A trace is a CSV file with a line of headings and then `seconds,arrivals` for each of equally long times; or, where the second
 heading begins with `service`, `seconds,service` for each job.
-Workers are asked for, start, stop and are paid for as on a real platform; the decisions are those of `guv run` at its
-polls. What a watched source tells between two polls is left out: there a burst is answered sooner than here.")]
+Workers are asked for, start, stop and are paid for as on a real platform; the decisions are those of `guv run`, at its polls
+and, where the source sees changes as they happen, a quarter of a second after them.")]
 pub(crate) struct Simulate {
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
@@ -42,6 +42,9 @@ pub(crate) struct Simulate {
     /// How long it goes on.
     #[arg(long, value_name = "HOURS", default_value = "24", value_parser = positive)]
     pub(crate) hours: f64,
+    /// Decide at the polls only, as if no source could see changes as they happen.
+    #[arg(long)]
+    pub(crate) polls_only: bool,
     /// What chance does: the same seed, the same jobs.
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
@@ -59,14 +62,18 @@ pub(crate) struct Simulate {
 /// A load over time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Shape {
-    /// Always the same.
+    /// Always the same: jobs come independently of each other.
     Constant,
+    /// Half of the mean for the first half, then half as much again as the mean.
+    Step,
     /// A day: at its height nine times what it is at night.
     Sine,
     /// Half an hour of a half, half an hour of one and a half.
     Square,
     /// Five minutes of seven times as much every hour, and a half between.
     Spikes,
+    /// Every ten minutes as many as come in ten minutes, at once.
+    Batch,
 }
 
 fn svg(text: &str) -> Result<PathBuf, String> {

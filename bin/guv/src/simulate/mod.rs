@@ -8,10 +8,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use guv::config::Loaded;
-use guv::model::RoleConfig;
 use guv::model::simulation::{
     Boot, Outcome as Run, Platform, Scaler, Score, Watch, Workload, simulate as run,
 };
+use guv::model::{Part, RoleConfig};
 use serde::Serialize;
 
 use crate::arguments::{ConfigArguments, Simulate};
@@ -60,7 +60,7 @@ pub(crate) async fn simulate(options: Simulate) -> Outcome {
         for role in chosen(&loaded, options.role.as_deref(), &name)? {
             let jobs = traffic::workload(role, &options)?;
             let mut scaler = Recorded::new(role.clone(), loaded.config.window(), jobs.length);
-            let (trial, run) = tried(role, &loaded, &name, &jobs, &mut scaler, options.seed);
+            let (trial, run) = tried(role, &loaded, &name, &jobs, &mut scaler, &options);
             if options.picture.is_some() {
                 panels.push(picture::Panel::of(&trial, &run, &jobs));
             }
@@ -105,14 +105,18 @@ fn chosen<'a>(loaded: &'a Loaded, role: Option<&str>, name: &str) -> Result<Vec<
     Ok(roles)
 }
 
+/// How soon after a change a source that watches its queues tells of it, seconds.
+const REACTION: f64 = 0.25;
+
 fn tried(
     role: &RoleConfig,
     loaded: &Loaded,
     name: &str,
     jobs: &Workload,
     scaler: &mut dyn Scaler,
-    seed: u64,
+    options: &Simulate,
 ) -> (Trial, Run) {
+    let Simulate { polls_only, seed, .. } = *options;
     let boot = role.boot.as_secs_f64();
     let platform = Platform {
         concurrency: role.concurrency.get(),
@@ -121,7 +125,12 @@ fn tried(
         grace: role.grace.as_secs_f64(),
         ..Platform::default()
     };
-    let watch = Watch { interval: loaded.config.poll_interval.as_secs_f64(), ..Watch::default() };
+    let is_watched = !polls_only && role.source.as_ref().is_none_or(Part::is_watched);
+    let watch = Watch {
+        interval: loaded.config.poll_interval.as_secs_f64(),
+        reaction: is_watched.then_some(REACTION),
+        ..Watch::default()
+    };
     let run = run(jobs, &platform, &watch, scaler, role.limits.minimum, seed);
     let deadline = role.deadline.as_secs_f64();
     let score: Score = run.score(jobs, deadline, 0.0);

@@ -36,14 +36,29 @@ pub(super) fn workload(role: &RoleConfig, options: &Simulate) -> Result<Workload
         let what = format!("that would be {:.0} million jobs", rate * length / 1e6);
         return Err(Stop::config(Failure::new(what, "choose a lower --load or fewer --hours")));
     }
-    Ok(Workload::poisson(length, highest, |at| rate * options.shape.at(at), service, options.seed))
+    if options.shape == Shape::Batch {
+        return Ok(batches(rate, length).workload(rate * mean, service, options.seed));
+    }
+    Ok(Workload::poisson(length, highest, |at| rate * options.shape.at(at, length), service, options.seed))
+}
+
+/// Seconds from batch to batch.
+const BATCHES: usize = 600;
+
+/// All that comes from batch to batch, within its first second.
+fn batches(rate: f64, length: f64) -> Counts {
+    let batch = (rate * BATCHES as f64).ceil().max(1.0) as u32;
+    let arrivals = (0..length as usize).map(|second| if second % BATCHES == 0 { batch } else { 0 });
+    Counts { bin: 1.0, arrivals: arrivals.collect() }
 }
 
 impl Shape {
-    /// What the mean rate is multiplied with, so many seconds from the start.
-    fn at(self, seconds: f64) -> f64 {
+    /// What the mean rate is multiplied with, so many seconds from the start of a run of `length` seconds.
+    fn at(self, seconds: f64, length: f64) -> f64 {
         match self {
-            Self::Constant => 1.0,
+            Self::Constant | Self::Batch => 1.0,
+            Self::Step if seconds < length / 2.0 => 0.5,
+            Self::Step => 1.5,
             Self::Sine => 1.0 - 0.8 * (TAU * seconds / 86_400.0).cos(),
             Self::Square if seconds % 3600.0 < 1800.0 => 0.5,
             Self::Square => 1.5,
@@ -54,9 +69,9 @@ impl Shape {
 
     fn highest(self) -> f64 {
         match self {
-            Self::Constant => 1.0,
+            Self::Constant | Self::Batch => 1.0,
             Self::Sine => 1.8,
-            Self::Square => 1.5,
+            Self::Step | Self::Square => 1.5,
             Self::Spikes => 6.5,
         }
     }
@@ -193,11 +208,23 @@ mod tests {
     }
 
     #[test]
+    fn batches_come_every_ten_minutes() {
+        for rate in [0.0003, 0.8] {
+            let service = Service { mean: 10.0, variation: 0.5 };
+            let jobs = batches(rate, 864_000.0).workload(rate * 10.0, service, 1);
+            let expected = rate * 864_000.0;
+            assert!((jobs.len() as f64 - expected).abs() < 0.2 * expected, "{} of {expected}", jobs.len());
+            assert!(jobs.arrivals.iter().all(|at| at % 600.0 < 1.0));
+        }
+    }
+
+    #[test]
     fn every_shape_has_the_mean_that_is_asked_for() {
-        for shape in [Shape::Constant, Shape::Sine, Shape::Square, Shape::Spikes] {
-            let mean = (0..86_400).map(|second| shape.at(f64::from(second))).sum::<f64>() / 86_400.0;
+        let day = 86_400.0;
+        for shape in [Shape::Constant, Shape::Step, Shape::Sine, Shape::Square, Shape::Spikes] {
+            let mean = (0..86_400).map(|second| shape.at(f64::from(second), day)).sum::<f64>() / day;
             assert!((mean - 1.0).abs() < 1e-3, "{shape:?} {mean}");
-            assert!((0..86_400).all(|second| shape.at(f64::from(second)) <= shape.highest()));
+            assert!((0..86_400).all(|second| shape.at(f64::from(second), day) <= shape.highest()));
         }
     }
 }

@@ -9,7 +9,7 @@ use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOpti
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use url::Url;
@@ -246,6 +246,47 @@ async fn of_two_with_one_lock_one_governs() {
     state("ok\n").await;
     signal(&second, "-TERM");
     assert_eq!(timeout(PATIENCE, second.wait()).await.expect("it ends").unwrap().code(), Some(0));
+}
+
+const COMMAND: &str = "work: {max: 25, source: {kind: command, command: 'echo 1000'}}";
+
+/// One that waits for a lock while its configuration becomes another one. Then the lock is free.
+async fn take_over(place: &Place, now: &str) -> Child {
+    let lock = std::fs::File::create(place.path().join("guv.lock")).unwrap();
+    lock.lock().unwrap();
+    let flags = ["run", "autoscale.guv.yaml", "--json", "--dry-run", "--lock", "guv.lock"];
+    let mut command = Command::from(place.command(&flags));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn().unwrap();
+    let stderr = child.stderr.as_mut().expect("it is piped");
+    let waiting = async {
+        let mut said = Vec::new();
+        while !String::from_utf8_lossy(&said).contains("another guv governs") {
+            said.push(stderr.read_u8().await.expect("it waits"));
+        }
+    };
+    timeout(PATIENCE, waiting).await.expect("it says so");
+    std::fs::write(place.path().join("autoscale.guv.yaml"), now).unwrap();
+    lock.unlock().unwrap();
+    child
+}
+
+#[tokio::test]
+async fn who_takes_over_goes_by_the_configuration_as_it_is_then() {
+    let place = Place::with(COMMAND);
+    let mut child = take_over(&place, &COMMAND.replace("25", "7")).await;
+    let first = decision(&mut child, |_| true).await;
+    assert_eq!(first["decision"]["inputs"]["parameters"]["maximum"], 7, "{first}");
+}
+
+#[tokio::test]
+async fn who_takes_over_with_a_configuration_that_cannot_be_used_says_so_and_ends() {
+    let place = Place::with(COMMAND);
+    let child = take_over(&place, "work: {colour: red}").await;
+    let output = timeout(PATIENCE, child.wait_with_output()).await.expect("it ends").unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("colour") && output.stdout.is_empty(), "{said}");
 }
 
 #[tokio::test]

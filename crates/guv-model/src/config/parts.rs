@@ -50,6 +50,14 @@ pub struct PartInfo {
     pub meaning: &'static str,
     /// Its options.
     pub options: &'static [OptionInfo],
+    /// Whether changes are seen as they happen, besides the polls; actuators are not asked.
+    pub watched: bool,
+}
+
+impl PartInfo {
+    const fn watched(self) -> Self {
+        Self { watched: true, ..self }
+    }
 }
 
 const fn option(
@@ -62,7 +70,7 @@ const fn option(
 }
 
 const fn part(kind: &'static str, meaning: &'static str, options: &'static [OptionInfo]) -> PartInfo {
-    PartInfo { kind, meaning, options }
+    PartInfo { kind, meaning, options, watched: false }
 }
 
 const URL: OptionInfo = option("url", Shape::Url, "the role's `broker`", "where it is");
@@ -81,24 +89,24 @@ pub const SOURCES: &[PartInfo] = &[
         option("management", Shape::Url, "follows from the broker's URL", "address of the management API"),
         option("vhost", Shape::Text, "that of the URL", "virtual host"),
         option("regex", Shape::Flag, "false", "whether `queue` is a regular expression; its queues are added up"),
-    ]),
-    part("amqp", "RabbitMQ by AMQP alone: what is ready, and consumers", &[URL, TIMEOUT]),
-    part("sidekiq", "Sidekiq in Redis", &[URL, TIMEOUT, PREFIX]),
-    part("resque", "Resque in Redis", &[URL, TIMEOUT, PREFIX]),
-    part("bullmq", "BullMQ in Redis", &[URL, TIMEOUT, PREFIX]),
-    part("celery", "Celery in Redis", &[URL, TIMEOUT, PREFIX]),
-    part("rq", "RQ in Redis", &[URL, TIMEOUT, PREFIX]),
-    part("delayed_job", "delayed_job in PostgreSQL", &[URL, TIMEOUT, SCHEMA]),
-    part("solid_queue", "Solid Queue in PostgreSQL", &[URL, TIMEOUT, SCHEMA]),
-    part("good_job", "GoodJob in PostgreSQL", &[URL, TIMEOUT, SCHEMA]),
-    part("river", "River in PostgreSQL", &[URL, TIMEOUT, SCHEMA]),
-    part("oban", "Oban in PostgreSQL", &[URL, TIMEOUT, SCHEMA]),
-    part("pgmq", "pgmq in PostgreSQL", &[URL, TIMEOUT, SCHEMA]),
+    ]).watched(),
+    part("amqp", "RabbitMQ by AMQP alone: what is ready, and consumers", &[URL, TIMEOUT]).watched(),
+    part("sidekiq", "Sidekiq in Redis", &[URL, TIMEOUT, PREFIX]).watched(),
+    part("resque", "Resque in Redis", &[URL, TIMEOUT, PREFIX]).watched(),
+    part("bullmq", "BullMQ in Redis", &[URL, TIMEOUT, PREFIX]).watched(),
+    part("celery", "Celery in Redis", &[URL, TIMEOUT, PREFIX]).watched(),
+    part("rq", "RQ in Redis", &[URL, TIMEOUT, PREFIX]).watched(),
+    part("delayed_job", "delayed_job in PostgreSQL", &[URL, TIMEOUT, SCHEMA]).watched(),
+    part("solid_queue", "Solid Queue in PostgreSQL", &[URL, TIMEOUT, SCHEMA]).watched(),
+    part("good_job", "GoodJob in PostgreSQL", &[URL, TIMEOUT, SCHEMA]).watched(),
+    part("river", "River in PostgreSQL", &[URL, TIMEOUT, SCHEMA]).watched(),
+    part("oban", "Oban in PostgreSQL", &[URL, TIMEOUT, SCHEMA]).watched(),
+    part("pgmq", "pgmq in PostgreSQL", &[URL, TIMEOUT, SCHEMA]).watched(),
     part("sql", "a query of one's own in PostgreSQL", &[
         URL, TIMEOUT,
         option("query", Shape::Text, "required", "a query that yields ready, and in_flight and oldest (seconds) where known; $1 is the queue"),
         option("channel", Shape::Text, "none", "channel of NOTIFY that tells of new jobs"),
-    ]),
+    ]).watched(),
     part("prometheus", "a query to Prometheus", &[
         URL, TIMEOUT, TOKEN, HEADERS,
         option("query", Shape::Text, "required", "yields the jobs that wait"),
@@ -215,6 +223,11 @@ impl Part {
     /// An option of shape [`Shape::Flag`]; `false` when it is not given.
     pub fn flag(&self, option: &str) -> bool {
         matches!(self.options.get(option), Some(OptionValue::Flag(true)))
+    }
+
+    /// Whether this source sees changes as they happen. Names that are regular expressions are only polled.
+    pub fn is_watched(&self) -> bool {
+        lookup(SOURCES, self.kind).is_some_and(|part| part.watched) && !self.flag("regex")
     }
 }
 

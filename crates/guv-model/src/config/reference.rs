@@ -21,7 +21,8 @@ pub fn keys_table() -> String {
 pub fn parts_table(parts: &[PartInfo]) -> String {
     let mut table = "| kind | option | default | meaning |\n|---|---|---|---|\n".to_owned();
     for part in parts {
-        table += &format!("| `{}` | | | {} |\n", part.kind, part.meaning);
+        let watched = if part.watched { "; watched: changes are seen at once" } else { "" };
+        table += &format!("| `{}` | | | {}{watched} |\n", part.kind, part.meaning);
         for option in part.options {
             table += &format!("| | `{}` | {} | {} |\n", option.name, option.default, option.meaning);
         }

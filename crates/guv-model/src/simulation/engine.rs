@@ -12,10 +12,10 @@ use std::time::Duration;
 use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
 
-use super::setup::{Platform, Watch, lies_in};
+use super::setup::{Platform, Tells, Watch, lies_in};
 use super::workload::{Stream, Workload};
-use super::{Outcome, Point, Scaler};
-use crate::{JobReports, Observation, QueueSample, Timestamp, WorkerCount};
+use super::{Outcome, Point, Scaler, Woken};
+use crate::{Activity, JobReports, Observation, QueueSample, Timestamp, WorkerCount};
 
 /// When simulated time begins, Unix seconds: any will do, but zero is no time to a policy.
 const EPOCH: u64 = 1_000_000_000;
@@ -75,6 +75,9 @@ pub(super) struct Engine<'a> {
     operations: u64,
     refused: u64,
     last: Looked,
+    /// What was last looked at, or is about to be; and when, seconds.
+    activity: Activity,
+    woken: f64,
     points: Vec<Point>,
 }
 
@@ -109,6 +112,8 @@ impl<'a> Engine<'a> {
             operations: 0,
             refused: 0,
             last: Looked::default(),
+            activity: Activity::default(),
+            woken: f64::INFINITY,
             points: Vec::new(),
         }
     }
@@ -120,32 +125,52 @@ impl<'a> Engine<'a> {
             self.ready(worker, 0.0);
         }
         let mut decide = self.watch.interval;
-        while decide <= self.workload.length {
-            let look = decide - self.watch.age(&mut self.staleness);
-            self.advance(look);
-            let queue =
-                if lies_in(self.watch.blind, look) { QueueSample::default() } else { self.look(look) };
+        let mut look = decide - self.watch.age(&mut self.staleness);
+        loop {
+            self.advance(look.min(self.workload.length));
+            let woken = self.woken;
+            if woken < look && woken <= self.workload.length {
+                self.woken = f64::INFINITY;
+                let observation = self.observe(woken);
+                let Woken { target, look_again } = scaler.woken(&observation, timestamp(woken));
+                if let Some(after) = look_again {
+                    self.woken = woken + after.as_secs_f64();
+                }
+                self.ask(scaler, target, woken);
+                continue;
+            }
+            if decide > self.workload.length {
+                break;
+            }
+            let queue = self.observe(look).queue;
             self.advance(decide);
             let observation =
                 Observation { queue, workers: Some(self.count_workers()), ..Observation::default() };
-            if let Some(target) = scaler.decide(&observation, timestamp(decide)) {
-                if lies_in(self.platform.refuses, decide) {
-                    self.refused += 1;
-                } else {
-                    self.scale(target.min(self.platform.limit), decide);
-                    scaler.accepted(target.min(self.platform.limit), timestamp(decide));
-                }
-            }
-            self.note(decide);
+            let target = scaler.decide(&observation, timestamp(decide));
+            self.ask(scaler, target, decide);
             decide += self.watch.interval;
+            look = decide - self.watch.age(&mut self.staleness);
         }
         self.advance(self.workload.length);
         self.outcome()
     }
 
-    /// Lets everything happen up to `until`.
+    fn ask(&mut self, scaler: &mut dyn Scaler, target: Option<u32>, now: f64) {
+        match target.map(|target| target.min(self.platform.limit)) {
+            Some(_) if lies_in(self.platform.refuses, now) => self.refused += 1,
+            Some(target) => {
+                self.scale(target, now);
+                scaler.accepted(target, timestamp(now));
+            }
+            None => {}
+        }
+        self.note(now);
+    }
+
+    /// Lets everything happen up to `until`, or to a look that a change brings about before.
     fn advance(&mut self, until: f64) {
         loop {
+            let until = until.min(self.woken);
             let event = self.events.peek().map_or(f64::INFINITY, |event| f64::from_bits(event.0.at));
             let arrival = self.workload.arrivals.get(self.arrived).copied().unwrap_or(f64::INFINITY);
             if event.min(arrival) > until {
@@ -158,6 +183,16 @@ impl<'a> Engine<'a> {
             } else if let Some(Reverse(happened)) = self.events.pop() {
                 self.happen(happened, event);
             }
+            self.wake(event.min(arrival));
+        }
+    }
+
+    /// Sees to it that a change is looked at.
+    fn wake(&mut self, now: f64) {
+        let Some(reaction) = self.watch.reaction else { return };
+        let activity = Activity::of(&self.jobs());
+        if activity.wakes(std::mem::replace(&mut self.activity, activity)) {
+            self.woken = self.woken.min(now + reaction);
         }
     }
 
@@ -278,19 +313,40 @@ impl<'a> Engine<'a> {
         }
     }
 
+    fn observe(&mut self, now: f64) -> Observation {
+        let queue = if lies_in(self.watch.blind, now) { QueueSample::default() } else { self.look(now) };
+        Observation { queue, workers: Some(self.count_workers()), ..Observation::default() }
+    }
+
+    /// What is told of the queue.
     fn look(&mut self, now: f64) -> QueueSample {
         let gap = now - self.last.at;
-        let fill = (self.arrived - self.last.arrived) as f64 / gap;
-        let drain = (self.done - self.last.done) as f64 / gap;
+        let rate = |jobs: f64| (gap > 0.0).then_some(jobs / gap);
+        let fill_rate = rate((self.arrived - self.last.arrived) as f64);
+        let drain_rate = rate((self.done - self.last.done) as f64);
         self.last = Looked { at: now, arrived: self.arrived, done: self.done };
         let oldest = self.queue.front().map(|&job| now - self.workload.arrivals[job as usize]);
+        let oldest = Some(oldest.map_or(Duration::ZERO, Duration::from_secs_f64));
+        let jobs = self.jobs();
+        match self.watch.tells {
+            Tells::All => QueueSample {
+                reports: Some(JobReports { started: self.started, finished: self.done }),
+                fill_rate,
+                drain_rate,
+                published: Some(self.arrived as u64),
+                acknowledged: Some(self.done),
+                oldest,
+                ..jobs
+            },
+            Tells::Jobs => QueueSample { oldest, ..jobs },
+            Tells::Ready => QueueSample { unacknowledged: None, ..jobs },
+        }
+    }
+
+    fn jobs(&self) -> QueueSample {
         QueueSample {
             ready: Some(self.queue.len() as u64),
             unacknowledged: Some(self.in_hand),
-            reports: Some(JobReports { started: self.started, finished: self.done }),
-            fill_rate: Some(fill),
-            drain_rate: Some(drain),
-            oldest: Some(oldest.map_or(Duration::ZERO, Duration::from_secs_f64)),
             ..QueueSample::default()
         }
     }

@@ -11,10 +11,12 @@ mod outcome;
 mod setup;
 mod workload;
 
-use crate::{Observation, RoleConfig, RoleState, Timestamp};
+use std::time::Duration;
+
+use crate::{Observation, Occasion, RoleConfig, RoleState, Timestamp};
 
 pub use outcome::{Outcome, Point, Score};
-pub use setup::{Boot, Platform, Watch};
+pub use setup::{Boot, Platform, Tells, Watch};
 pub use workload::{Counts, Service, Workload};
 
 /// Whoever decides how many workers there are.
@@ -22,8 +24,22 @@ pub trait Scaler {
     /// The number of workers to ask for; `None` leaves it as it is.
     fn decide(&mut self, observation: &Observation, now: Timestamp) -> Option<u32>;
 
+    /// Something has happened between two polls. Whoever only polls does nothing.
+    fn woken(&mut self, _observation: &Observation, _now: Timestamp) -> Woken {
+        Woken::default()
+    }
+
     /// The platform has accepted so many.
     fn accepted(&mut self, _workers: u32, _now: Timestamp) {}
+}
+
+/// What somebody does who is woken between two polls.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Woken {
+    /// The number of workers to ask for; `None` leaves it as it is.
+    pub target: Option<u32>,
+    /// After how long to look again, though nothing happens.
+    pub look_again: Option<Duration>,
 }
 
 /// A role, decided upon as in production.
@@ -43,6 +59,11 @@ impl RoleScaler {
 impl Scaler for RoleScaler {
     fn decide(&mut self, observation: &Observation, now: Timestamp) -> Option<u32> {
         self.state.step(&self.role, observation, now).target
+    }
+
+    fn woken(&mut self, observation: &Observation, now: Timestamp) -> Woken {
+        let decision = self.state.step_on(Occasion::Event, &self.role, observation, now);
+        Woken { target: decision.target, look_again: decision.look_again }
     }
 
     fn accepted(&mut self, workers: u32, now: Timestamp) {

@@ -47,6 +47,23 @@ pub struct Watch {
     pub staleness: f64,
     /// From when to when the queue tells nothing, seconds.
     pub blind: Option<(f64, f64)>,
+    /// What it tells of itself.
+    pub tells: Tells,
+    /// Seconds from a change to a look beside the others, where changes are seen as they happen ([`Activity`](crate::Activity));
+    /// then what is seen is never old.
+    pub reaction: Option<f64>,
+}
+
+/// What a queue tells of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tells {
+    /// How many jobs wait, how many are in hand, how long the oldest has waited, how many have come and were done.
+    #[default]
+    All,
+    /// How many wait, how many are in hand, and how long the oldest has waited, as most libraries for jobs do.
+    Jobs,
+    /// How many wait.
+    Ready,
 }
 
 impl Default for Platform {
@@ -67,7 +84,7 @@ impl Default for Platform {
 
 impl Default for Watch {
     fn default() -> Self {
-        Self { interval: 30.0, staleness: 5.0, blind: None }
+        Self { interval: 30.0, staleness: 5.0, blind: None, tells: Tells::All, reaction: None }
     }
 }
 
@@ -86,6 +103,9 @@ impl Boot {
 
 impl Watch {
     pub(super) fn age(self, random: &mut Pcg64Mcg) -> f64 {
+        if self.reaction.is_some() {
+            return 0.0;
+        }
         // Never as old as the last look, so that looks stay in order.
         (self.staleness * random.random::<f64>()).min(self.interval * 0.9)
     }

@@ -89,10 +89,11 @@ fn bursts_are_seen_however_often_it_is_looked() {
 
 #[test]
 fn what_was_needed_a_moment_ago_is_not_taken_away() {
-    let role = role("");
+    // Jobs may wait for a start, so that nobody stands by for another burst.
+    let role = written("a: {processing: 10, deadline: 120, boot: 20, maximum: 40}");
     let mut state = settled(&role, &seen(0, 8, 0.8, 14));
     let enough = 40;
-    let all = state.step(&role, &seen(200, 14, 0.8, 14), at(900));
+    let all = state.step(&role, &seen(400, 14, 0.8, 14), at(900));
     assert_eq!(all.action, Action::Up, "{all}");
     for (second, reason) in [(901, Reason::JustNeeded), (909, Reason::JustNeeded), (910, Reason::FewerDo)] {
         let decision = state.step(&role, &seen(0, 8, 0.8, enough), at(second));
@@ -430,4 +431,83 @@ proptest! {
         prop_assert!(wanted(many.target) >= wanted(few.target), "{few}\n{many}");
         prop_assert!(few.target.is_none_or(|target| (1..=40).contains(&target)));
     }
+}
+
+/// What is seen of a queue of which only the waiting jobs are told.
+fn bounded(ready: u64, workers: u32) -> Observation {
+    let queue = QueueSample { ready: Some(ready), ..QueueSample::default() };
+    Observation { queue, workers: Some(WorkerCount::running(workers)), ..Observation::default() }
+}
+
+/// Workers that may hold a job are no sign that one has come: neither those that are there, nor those that are added.
+#[test]
+fn idle_workers_of_whom_nothing_is_known_go() {
+    for interval in [1, 5, 30] {
+        let role = role("");
+        let mut state = RoleState::new(4);
+        let (mut workers, mut most) = (20, 0);
+        for second in (0..3600).step_by(interval) {
+            let decision = state.step(&role, &bounded(0, workers), at(second));
+            workers = decision.target.unwrap_or(workers);
+            most = most.max(workers);
+        }
+        assert!(most <= 20 && workers <= 1, "looked at every {interval} s: {workers} of {most}");
+    }
+}
+
+#[test]
+fn workers_of_whom_nothing_is_known_are_no_arrivals() {
+    let role = role("");
+    let mut state = RoleState::new(4);
+    let mut workers = 1;
+    // As long as a start takes.
+    for second in 0..50 {
+        workers = state.step(&role, &bounded(3, workers), at(second)).target.unwrap_or(workers);
+    }
+    assert!(workers <= 8, "three jobs wait: {workers}");
+}
+
+/// A broker tells how fast messages came in its last five seconds. What came before them has come, too.
+#[test]
+fn what_was_published_between_two_looks_has_come() {
+    let role = role(", minimum: 0");
+    let expected = |published: &dyn Fn(u64) -> Option<u64>| {
+        let mut state = RoleState::new(4);
+        let mut last = None;
+        for poll in 0..60 {
+            let mut observation = seen(0, 2, 0.0, 4);
+            observation.queue.published = published(poll);
+            last = state.step(&role, &observation, at(poll * 30)).inputs.prospect;
+        }
+        last.expect("it looked ahead").forecast.rate
+    };
+    assert_eq!(expected(&|_| None), 0.0);
+    let rate = expected(&|poll| Some(1000 + poll * 12));
+    assert!((rate - 0.4).abs() < 0.01, "{rate}");
+    let anew = expected(&|poll| Some(if poll < 40 { 1000 + poll * 12 } else { (poll - 40) * 12 }));
+    assert!(anew > 0.25, "a broker that counts anew is believed again at the next look: {anew}");
+}
+
+/// A burst is seen before the broker tells of it: it is neither taken for an old one, nor counted twice.
+#[test]
+fn a_burst_of_which_the_broker_does_not_tell_yet_is_a_burst() {
+    let role = written("a: {processing: 10, deadline: 180, boot: 30, maximum: 500}");
+    let asked = |told: &dyn Fn(u64) -> (Option<f64>, Option<u64>)| {
+        let mut state = RoleState::new(4);
+        let mut target = 0;
+        for second in (0..=900).step_by(30).chain([903, 930, 960]) {
+            let waits = if second > 900 { 500 } else { 0 };
+            let mut observation = seen(waits, 0, 0.0, 1);
+            (observation.queue.fill_rate, observation.queue.published) = told(second);
+            let decision = state.step(&role, &observation, at(second));
+            target = target.max(decision.target.unwrap_or(0));
+        }
+        target
+    };
+    let plain = asked(&|_| (None, None));
+    let late = asked(&|second| (Some(0.0), Some(if second > 903 { 500 } else { 0 })));
+    let never = asked(&|_| (Some(0.0), None));
+    assert!((30..=80).contains(&plain), "500 jobs of 10 s in 140 s: {plain}");
+    assert!(late.abs_diff(plain) <= plain / 4, "{late} and {plain}");
+    assert!(never.abs_diff(plain) <= plain / 4, "{never} and {plain}");
 }

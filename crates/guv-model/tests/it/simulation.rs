@@ -1,6 +1,8 @@
 //! The simulator against what is known of queues.
 
-use guv_model::simulation::{Boot, Counts, Platform, RoleScaler, Scaler, Service, Watch, Workload, simulate};
+use guv_model::simulation::{
+    Boot, Counts, Platform, RoleScaler, Scaler, Service, Tells, Watch, Workload, simulate,
+};
 use guv_model::{Clairvoyant, Config, Environment, Observation, Timestamp};
 use proptest::prelude::*;
 
@@ -184,7 +186,11 @@ fn the_deadline_policy_keeps_its_promise_where_proportion_does_not() {
 
 /// A role with the policy that is in force when none is named.
 fn standard() -> RoleScaler {
-    let text = "a: {processing: 10, stddev: 5, deadline: 60, boot: 55, minimum: 1, maximum: 100}";
+    written("a: {processing: 10, stddev: 5, deadline: 60, boot: 55, minimum: 1, maximum: 100}")
+}
+
+/// The role that is configured so.
+fn written(text: &str) -> RoleScaler {
     let config = Config::parse(text, &Environment::default(), &[]).strict().expect("it is valid");
     RoleScaler::new(config.roles.into_iter().next().expect("one role"), 8)
 }
@@ -224,4 +230,49 @@ fn starts_that_fail_are_made_good() {
     let workload = steady(8.0);
     let outcome = simulate(&workload, &platform, &Watch::default(), &mut standard(), 10, 1);
     assert!(outcome.score(&workload, 60.0, 1800.0).hit_rate() > 0.97);
+}
+
+#[test]
+fn a_wrong_mean_is_learnt_from_whatever_is_told() {
+    let workload = steady(8.0);
+    for (tells, wrong) in [(Tells::All, 5), (Tells::All, 20), (Tells::Jobs, 5), (Tells::Jobs, 20)] {
+        let mut scaler =
+            written(&format!("a: {{processing: {wrong}, deadline: 60, boot: 55, minimum: 1, maximum: 100}}"));
+        let watch = Watch { tells, ..Watch::default() };
+        let outcome = simulate(&workload, &Platform::default(), &watch, &mut scaler, 12, 1);
+        let score = outcome.score(&workload, 60.0, 3600.0);
+        let (in_time, workers) = (score.hit_rate(), score.paid / (5.0 * 3600.0));
+        assert!(in_time > 0.98 && workers < 12.0, "{tells:?}, {wrong} s: {in_time} with {workers} workers");
+    }
+}
+
+/// Twelve jobs of 10 s come at once to a queue of which only the waiting jobs are told.
+#[test]
+fn workers_that_boot_do_not_ask_for_more() {
+    let arrivals = vec![60.0; 12];
+    let workload = Workload { services: vec![10.0; 12], arrivals, length: 300.0 };
+    let boot = Boot { median: 8.0, spread: 0.01, least: 8.0, most: 8.0 };
+    let watch = Watch { interval: 5.0, tells: Tells::Ready, ..Watch::default() };
+    let mut scaler = written("a: {processing: 10, deadline: 60, boot: 10, minimum: 0, maximum: 50}");
+    let outcome = simulate(&workload, &Platform { boot, ..Platform::default() }, &watch, &mut scaler, 0, 1);
+    let most = outcome.points.iter().map(|point| point.workers).max();
+    assert!((Some(3)..=Some(7)).contains(&most), "{most:?}");
+    assert_eq!(outcome.score(&workload, 60.0, 0.0).hit_rate(), 1.0);
+}
+
+/// A burst every quarter of an hour, of which a source that watches its queue tells at once.
+#[test]
+fn what_is_watched_is_answered_before_the_next_poll() {
+    let arrivals: Vec<_> = (0..8).flat_map(|burst| vec![f64::from(burst) * 907.0 + 3.0; 20]).collect();
+    let workload = Workload { services: vec![5.0; arrivals.len()], arrivals, length: 7200.0 };
+    let boot = Boot { median: 5.0, spread: 0.01, least: 5.0, most: 5.0 };
+    let platform = Platform { boot, ..Platform::default() };
+    let in_time = |reaction| {
+        let mut scaler =
+            written("a: {processing: 5, stddev: 0, deadline: 20, boot: 5, minimum: 0, maximum: 50}");
+        let watch = Watch { reaction, ..Watch::default() };
+        simulate(&workload, &platform, &watch, &mut scaler, 0, 1).score(&workload, 20.0, 0.0).hit_rate()
+    };
+    let (polled, watched) = (in_time(None), in_time(Some(0.25)));
+    assert!(polled < 0.7 && watched > 0.95, "{polled} {watched}");
 }

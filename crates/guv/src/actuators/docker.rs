@@ -1,7 +1,8 @@
 //! Docker: the containers of a Compose service, by the Engine API (1.41 and later).
 //!
 //! The containers are those with the labels `com.docker.compose.project` (the role's `project`, else its `app`; any
-//! project if neither is set) and `com.docker.compose.service` (its `worker`). More of them: stopped ones are started, then
+//! project if neither is set) and `com.docker.compose.service` (its `worker`), but for those of `docker compose run`, which
+//! somebody has started for something else. More of them: stopped ones are started, then
 //! copies of one that there is are made, as `docker compose up --scale` makes them. Fewer: those with the highest numbers
 //! are stopped, with the role's grace, and kept, so that there is always one to copy.
 
@@ -30,6 +31,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 const PROJECT: &str = "com.docker.compose.project";
 const SERVICE: &str = "com.docker.compose.service";
 const NUMBER: &str = "com.docker.compose.container-number";
+/// `True` with containers of `docker compose run`.
+const ONE_OFF: &str = "com.docker.compose.oneoff";
 const HINTS: [&str; 2] = ["let guv use Docker's socket", "check `worker:` and `project:`"];
 
 /// Where Docker listens.
@@ -80,8 +83,9 @@ impl Docker {
         let filters = json!({ "label": labels }).to_string();
         let request = self.request(role, Method::GET, &["containers", "json"])?;
         let response = send(request.query(&[("all", "true"), ("filters", &filters)])).await?;
-        let containers: Vec<Container> =
+        let mut containers: Vec<Container> =
             response.json().await.map_err(|error| Failure::away("Docker", error))?;
+        containers.retain(|container| !is_one_off(container));
         if containers.is_empty() {
             return Err(Failure::Fatal(format!(
                 "there is no container of service `{}`; create one by `docker compose up --no-start {}`, and check \
@@ -205,6 +209,10 @@ fn is_up(container: &Container, stopping: &HashSet<String>) -> bool {
         && !stopping.contains(&container.id)
 }
 
+fn is_one_off(container: &Container) -> bool {
+    container.labels.get(ONE_OFF).is_some_and(|is| is.eq_ignore_ascii_case("true"))
+}
+
 fn number(container: &Container) -> u32 {
     container.labels.get(NUMBER).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
@@ -261,7 +269,10 @@ impl Actuator for Docker {
     }
 
     fn place(&self, role: &RoleConfig) -> Option<Url> {
-        Some(role.actuator.as_ref()?.url("url")?.reveal().clone())
+        match place(role) {
+            Place::Address(url) => Some(url),
+            Place::Socket(path) => Url::parse(&format!("unix:{}", path.display())).ok(),
+        }
     }
 
     async fn count(

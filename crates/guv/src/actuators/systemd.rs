@@ -2,12 +2,14 @@
 //!
 //! It calls `systemctl`, and never waits for units to come up or go down: how long one may take to stop is its own
 //! `TimeoutStopSec`. Instances whose name is no number are left alone. The lowest free numbers are started, the highest
-//! are stopped first.
+//! are stopped first. A unit of `Type=simple` is active as soon as it is started: those that were started here count as
+//! booting until they have had the role's `boot`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
@@ -28,7 +30,11 @@ const ACCESS_DENIED: i32 = 4;
 /// Starts and stops units of systemd.
 pub struct Systemd {
     systemctl: PathBuf,
+    started: Mutex<HashMap<Manager, HashMap<u32, Instant>>>,
 }
+
+/// A template, and whether its units are the user's own.
+type Manager = (String, bool);
 
 /// A unit, as `systemctl list-units --output=json` tells.
 #[derive(Deserialize)]
@@ -42,7 +48,8 @@ struct Unit {
 struct Instances {
     /// Those that are up or come up, sorted.
     up: Vec<u32>,
-    booting: u32,
+    /// Those of them that come up.
+    activating: HashSet<u32>,
     /// Those that go down, sorted: their numbers are not free yet.
     stopping: Vec<u32>,
 }
@@ -61,7 +68,7 @@ impl Systemd {
 
     /// The same by another program that understands what `systemctl` does.
     pub fn calling(systemctl: impl Into<PathBuf>) -> Self {
-        Self { systemctl: systemctl.into() }
+        Self { systemctl: systemctl.into(), started: Mutex::default() }
     }
 
     async fn instances(&self, role: &RoleConfig) -> Result<Instances, Failure> {
@@ -85,12 +92,28 @@ impl Systemd {
         let units: Vec<_> = numbers.iter().map(|number| format!("{template}@{number}.service")).collect();
         let arguments: Vec<&str> =
             ["--no-block", verb].into_iter().chain(units.iter().map(String::as_str)).collect();
-        self.call(change.role, &arguments).await.map(drop)
+        self.call(change.role, &arguments).await?;
+        if verb == "start" {
+            let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let key = (template, is_of_user(change.role));
+            started.entry(key).or_default().extend(numbers.into_iter().map(|number| (number, now)));
+        }
+        Ok(())
+    }
+
+    /// The numbers of those that were started here less than the role's `boot` ago.
+    fn young(&self, role: &RoleConfig) -> HashSet<u32> {
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(started) = started.get_mut(&(template(role), is_of_user(role))) else {
+            return HashSet::new();
+        };
+        started.retain(|_, at| at.elapsed() < role.boot);
+        started.keys().copied().collect()
     }
 
     async fn call(&self, role: &RoleConfig, arguments: &[&str]) -> Result<Vec<u8>, Failure> {
-        let user = role.actuator.as_ref().is_some_and(|part| part.flag("user"));
-        let arguments: Vec<OsString> = user
+        let arguments: Vec<OsString> = is_of_user(role)
             .then_some("--user")
             .into_iter()
             .chain(arguments.iter().copied())
@@ -133,6 +156,10 @@ fn permit(what: &str) -> String {
     )
 }
 
+fn is_of_user(role: &RoleConfig) -> bool {
+    role.actuator.as_ref().is_some_and(|part| part.flag("user"))
+}
+
 /// The role's template unit, without `@` and `.service`.
 fn template(role: &RoleConfig) -> String {
     let own = role.actuator.as_ref().and_then(|part| part.text("unit"));
@@ -155,7 +182,7 @@ impl Instances {
                 "active" | "reloading" => instances.up.push(number),
                 "activating" => {
                     instances.up.push(number);
-                    instances.booting += 1;
+                    instances.activating.insert(number);
                 }
                 "deactivating" => instances.stopping.push(number),
                 _ => {}
@@ -178,10 +205,11 @@ impl Instances {
         }
     }
 
-    fn count(&self) -> WorkerCount {
+    fn count(&self, young: &HashSet<u32>) -> WorkerCount {
+        let boots = |unit: &&u32| self.activating.contains(unit) || young.contains(unit);
         let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
         WorkerCount {
-            booting: Some(self.booting),
+            booting: Some(number(self.up.iter().filter(boots).count())),
             draining: Some(number(self.stopping.len())),
             drains: true,
             ..WorkerCount::running(number(self.up.len()))
@@ -212,7 +240,7 @@ impl Actuator for Systemd {
         roles: &[&RoleConfig],
     ) -> Answers<Option<WorkerCount>, ActuatorError> {
         let counts = roles.iter().map(|role| async move {
-            let count = self.instances(role).await.map(|instances| Some(instances.count()));
+            let count = self.instances(role).await.map(|instances| Some(instances.count(&self.young(role))));
             (role.role.clone(), count.map_err(ActuatorError::from))
         });
         join_all(counts).await.into_iter().collect::<HashMap<_, _>>()
@@ -240,7 +268,9 @@ mod tests {
             {"unit":"worker@blue.service","load":"loaded","active":"active","sub":"running","description":"w"},
             {"unit":"worker-b@4.service","load":"loaded","active":"active","sub":"running","description":"w"}]"#;
         let instances = Instances::parse("worker", output).unwrap();
-        assert_eq!(instances, Instances { up: vec![1, 10], booting: 1, stopping: vec![2] });
+        assert_eq!(instances, Instances { up: vec![1, 10], activating: [10].into(), stopping: vec![2] });
+        assert_eq!(instances.count(&HashSet::new()).booting, Some(1));
+        assert_eq!(instances.count(&[1, 2, 10].into()).booting, Some(2));
         assert_eq!(instances.towards(4), ("start", vec![3, 4]));
         assert_eq!(instances.towards(2), ("start", vec![]));
         assert_eq!(instances.towards(1), ("stop", vec![10]));

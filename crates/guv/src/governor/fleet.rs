@@ -1,12 +1,12 @@
 //! All roles with what is remembered of them, how they are grouped, and the decision for each: no I/O.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use guv_model::{
-    AppName, Budget, Config, Decision, Manual, Observation, Occasion, QueueSample, Role, RoleConfig,
-    RoleState, Timestamp, WorkerCount,
+    Action, AppName, Budget, Config, Decision, Limit, Manual, Observation, Occasion, QueueSample, Role,
+    RoleConfig, RoleState, Timestamp, WorkerCount,
 };
 use tokio::time::Instant;
 use url::Url;
@@ -70,8 +70,11 @@ pub(super) struct Member {
     pub(super) failing: Option<String>,
     /// When to look again though nothing happens.
     pub(super) look_again: Option<Instant>,
-    /// The last decision, for budgets, and the number of workers that it wanted before they cut it.
+    /// The last decision, for budgets, and the number of workers that it wanted before they cut it. `None` until the end of
+    /// the first look: how many workers it has is not known.
     decision: Option<(Decision, Option<u32>)>,
+    /// It wants more workers, and has to wait for the first look at another member of its budget.
+    held: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -232,30 +235,66 @@ impl Fleet {
         let mut decided: HashMap<_, _> = decided.into_iter().collect();
         let wishes: HashMap<_, _> =
             decided.iter().map(|(index, decision): (&usize, &Decision)| (*index, decision.target)).collect();
+        let mut held = HashSet::new();
         for budget in &self.budgets {
             // Of the others what is known last stands for what they want.
             let (mut whose, mut configs, mut decisions) = (Vec::new(), Vec::new(), Vec::new());
+            let mut is_known = true;
             for (index, member) in self.members.iter().enumerate() {
                 let own = decided.remove(&index);
                 let fresh = own.is_some();
-                if let Some(decision) = own.or_else(|| member.standing()) {
-                    whose.push((index, fresh));
-                    configs.push(&*member.config);
-                    decisions.push(decision);
-                }
+                let Some(decision) = own.or_else(|| member.standing()) else {
+                    is_known &= !budget.roles.contains(&member.config.role);
+                    continue;
+                };
+                whose.push((index, fresh));
+                configs.push(&*member.config);
+                decisions.push(decision);
             }
             budget.share(&configs, &mut decisions);
-            let shared = whose.into_iter().zip(decisions).filter(|((_, fresh), _)| *fresh);
-            decided.extend(shared.map(|((index, _), decision)| (index, decision)));
+            for ((index, fresh), mut decision) in whose.into_iter().zip(decisions) {
+                let is_member = budget.roles.contains(&decision.role);
+                if fresh && is_member && !is_known && hold(&mut decision) {
+                    held.insert(index);
+                }
+                if fresh {
+                    decided.insert(index, decision);
+                }
+            }
         }
+        let are_new = decided.keys().any(|index| self.members[*index].decision.is_none());
         for (index, decision) in &decided {
             let member = &mut self.members[*index];
             member.look_again = decision.look_again.map(|after| Instant::now() + after);
             member.decision = Some((decision.clone(), wishes.get(index).copied().flatten()));
+            member.held = held.contains(index);
+        }
+        if are_new {
+            self.release();
         }
         let mut decided: Vec<_> = decided.into_iter().collect();
         decided.sort_by_key(|(index, _)| *index);
         decided
+    }
+
+    /// Has those looked at that have waited until it was known what is left of their budgets.
+    fn release(&mut self) {
+        let unknown = self.members.iter().filter(|member| member.decision.is_none());
+        let unknown: HashSet<_> = unknown.map(|member| member.config.role.clone()).collect();
+        for member in self.members.iter_mut().filter(|member| member.held) {
+            let waits = |budget: &Budget| {
+                budget.roles.contains(&member.config.role)
+                    && budget.roles.iter().any(|role| unknown.contains(role))
+            };
+            if !self.budgets.iter().any(waits) {
+                member.look_again = Some(Instant::now());
+            }
+        }
+    }
+
+    /// Whether a member waits until it is known what is left of its budget.
+    pub(super) fn is_held(&self) -> bool {
+        self.members.iter().any(|member| member.held)
     }
 
     /// When the next member wants to be looked at, though nothing happens.
@@ -272,6 +311,19 @@ impl Fleet {
         })
         .collect()
     }
+}
+
+/// Takes back a decision for more workers; `true` if it is one.
+fn hold(decision: &mut Decision) -> bool {
+    let current = decision.current();
+    if decision.target.is_none_or(|target| current.is_some_and(|current| target <= current)) {
+        return false;
+    }
+    decision.limits.retain(|limit| !matches!(limit, Limit::Budget { .. }));
+    decision.limits.push(Limit::Budget { workers: current.unwrap_or(0) });
+    decision.action = if current.is_some() { Action::Keep } else { Action::Hold };
+    decision.target = None;
+    true
 }
 
 fn is_new(at: Option<Timestamp>, now: Timestamp) -> bool {
@@ -328,6 +380,7 @@ impl Member {
             failing: None,
             look_again: None,
             decision: None,
+            held: false,
         }
     }
 
@@ -398,7 +451,11 @@ impl Member {
     /// Remembers what the platform has accepted, until it is counted again.
     pub(super) fn accepted(&mut self, target: u32, now: Timestamp) {
         let workers = self.workers.get_or_insert(WorkerCount::running(target));
+        let (more, fewer) = (target.saturating_sub(workers.current), workers.current.saturating_sub(target));
         workers.current = target;
+        // Whoever is new boots, and the newest are stopped first.
+        workers.booting = workers.booting.map(|booting| booting.saturating_add(more).saturating_sub(fewer));
+        workers.draining = workers.draining.map(|draining| draining.saturating_add(fewer));
         self.state.accepted(target, now);
     }
 

@@ -125,7 +125,9 @@ impl Service {
                 }
                 _ = ticks.tick(), if !(self.options.oneshot && self.cycle > 0) => self.poll(),
             }
-            if self.options.oneshot && self.cycle > 0 && self.outstanding.is_empty() {
+            // Whoever has waited for a budget to be known is looked at once more.
+            let ended = self.outstanding.is_empty() && !self.fleet.is_held();
+            if self.options.oneshot && self.cycle > 0 && ended {
                 break;
             }
         }

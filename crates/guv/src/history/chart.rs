@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use guv_model::{Role, Timestamp};
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -264,20 +264,17 @@ impl Reader {
                    WHERE role = ?1 AND at BETWEEN ?2 AND ?3 ORDER BY at";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query(params![role, milliseconds(from), milliseconds(to)])?;
-        let mut shapes: HashMap<i64, Shape> = HashMap::new();
+        let mut shapes: HashMap<i64, Option<Shape>> = HashMap::new();
         let mut rollups: BTreeMap<i64, Rollup> = BTreeMap::new();
         let mut before: Option<Facts> = None;
         while let Some(row) = rows.next()? {
             let (at, shape): (i64, i64) = (row.get(0)?, row.get(1)?);
             let shape = match shapes.entry(shape) {
                 Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(place) => {
-                    let sql = "SELECT json FROM shapes WHERE id = ?1";
-                    let mut statement = self.connection.prepare_cached(sql)?;
-                    let json: String = statement.query_row([shape], |row| row.get(0))?;
-                    place.insert(Shape::parse(&json)?)
-                }
+                Entry::Vacant(place) => place.insert(self.shape(shape)?),
             };
+            // A record whose shape is lost cannot be read; the others can.
+            let Some(shape) = shape else { continue };
             let columns = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?];
             let numbers = row.get_ref(7)?.as_str().map_err(|error| Error::Malformed(error.to_string()))?;
             let facts = Facts::read(at, shape, columns, numbers)?;
@@ -285,6 +282,12 @@ impl Reader {
             before = Some(facts);
         }
         Ok(rollups)
+    }
+
+    fn shape(&self, id: i64) -> Result<Option<Shape>, Error> {
+        let mut statement = self.connection.prepare_cached("SELECT json FROM shapes WHERE id = ?1")?;
+        let json: Option<String> = statement.query_row([id], |row| row.get(0)).optional()?;
+        json.as_deref().map(Shape::parse).transpose()
     }
 
     fn of_rollups(

@@ -59,6 +59,8 @@ pub(super) struct Facts {
     pub(super) expected: Option<Expectation>,
     pub(super) fill_rate: Option<f64>,
     pub(super) drain_rate: Option<f64>,
+    /// Jobs that have come since the source's moment.
+    pub(super) published: Option<f64>,
     /// Jobs finished since the source's moment.
     pub(super) finished: Option<f64>,
     pub(super) waits: Option<Waits>,
@@ -113,7 +115,10 @@ impl Facts {
             expected,
             fill_rate,
             drain_rate: numbers.number("/decision/inputs/observation/queue/drain_rate"),
-            finished: reports.map(|reports| reports.finished),
+            published: numbers.number("/decision/inputs/observation/queue/published"),
+            finished: reports
+                .map(|reports| reports.finished)
+                .or_else(|| numbers.number("/decision/inputs/observation/queue/acknowledged")),
             waits: numbers.read("/decision/inputs/observation/queue/waits")?,
             applied: shape.applied,
             failed: shape.failed,

@@ -18,7 +18,7 @@ pub(super) const COLUMNS: [&str; 5] = [
 ];
 
 /// The other numbers, and the short lists of them. New ones are put at the end, so that old records can be read.
-pub(super) const NUMBERS: [&str; 40] = [
+pub(super) const NUMBERS: [&str; 47] = [
     "/cycle",
     "/decision/estimate/jobs",
     "/decision/estimate/turns",
@@ -59,6 +59,13 @@ pub(super) const NUMBERS: [&str; 40] = [
     "/decision/inputs/prospect/forecast/due/within",
     "/decision/inputs/prospect/forecast/due/every",
     "/decision/inputs/prospect/forecast/due/jobs",
+    "/decision/inputs/observation/queue/published",
+    "/decision/inputs/observation/queue/acknowledged",
+    "/decision/inputs/observation/clock",
+    "/decision/limits/0/left",
+    "/decision/limits/1/left",
+    "/decision/limits/2/left",
+    "/decision/limits/3/left",
 ];
 
 /// What a policy that looks ahead expects: in old records as a whole, since then number by number.
@@ -141,8 +148,9 @@ pub(super) fn unpack(
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::time::Duration;
 
-    use guv_model::{Config, Environment, Observation, QueueSample, RoleState, WorkerCount};
+    use guv_model::{Config, Environment, Limit, Observation, QueueSample, RoleState, WorkerCount};
 
     use super::*;
     use crate::Outcome;
@@ -186,5 +194,24 @@ mod tests {
             let again = pack(&back).expect("it is packed");
             assert_eq!((again.shape, again.columns, again.numbers), (shape, columns, numbers));
         }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_and_a_cooldown_that_passes_are_numbers() {
+        let like = &records()[0];
+        let pack_after = |seconds: u64| {
+            let mut record = like.clone();
+            record.decision.inputs.observation.clock = Some(like.at + Duration::from_secs(3600 + seconds));
+            let left = Duration::from_secs(300 - seconds);
+            record.decision.limits = vec![Limit::Minimum { workers: 1 }, Limit::Cooldown { left }];
+            let Packed { shape, columns, numbers } = pack(&record).expect("it is packed");
+            let at = record.at.as_duration().as_millis() as i64;
+            let back = unpack(record.role.as_str(), at, &shape, columns, &numbers).expect("it is unpacked");
+            assert_eq!(back.decision.limits, record.decision.limits);
+            assert_eq!(back.decision.inputs.observation, record.decision.inputs.observation);
+            shape
+        };
+        let shapes: HashSet<_> = (0..300).map(pack_after).collect();
+        assert_eq!(shapes.len(), 1);
     }
 }

@@ -165,7 +165,9 @@ impl Rollup {
             let (had, has) = backlog(before).zip(backlog(now))?;
             Some((has - had + finished?).max(0.0))
         };
-        if let Some(arrived) = now.fill_rate.map(|rate| rate * seconds).or_else(by_balance) {
+        let published = before.published.zip(now.published).map(|(before, now)| grown(before, now));
+        let by_rate = || now.fill_rate.map(|rate| rate * seconds);
+        if let Some(arrived) = published.or_else(by_rate).or_else(by_balance) {
             self.set(&[(C::Arrived, arrived), (C::ArrivedSeconds, seconds)]);
         }
         if let Some((before, now)) = before.waits.zip(now.waits) {

@@ -38,6 +38,8 @@ pub(super) struct Writer {
     before: HashMap<i64, Facts>,
     pruned: Option<Timestamp>,
     tidied: Option<Timestamp>,
+    /// What SQLite calls the file's state: another one when somebody else has written.
+    version: Option<i64>,
 }
 
 impl Writer {
@@ -51,6 +53,7 @@ impl Writer {
             before: HashMap::new(),
             pruned: None,
             tidied: None,
+            version: None,
         })
     }
 
@@ -74,6 +77,11 @@ impl Writer {
             self.shapes.clear();
         }
         let transaction = self.connection.transaction()?;
+        let version = transaction.pragma_query_value(None, "data_version", |row| row.get(0))?;
+        if self.version.replace(version) != Some(version) {
+            // Another guv may have taken shapes away.
+            self.shapes.clear();
+        }
         for record in records {
             let role = id(&transaction, &mut self.roles, "roles", "name", record.role.as_str())?;
             let packed = pack(record)?;
@@ -94,6 +102,8 @@ impl Writer {
             }
             if is_due(self.tidied, TIDY_EVERY) {
                 tidy(&transaction)?;
+                // Some of them may be gone, and their ids are used again.
+                self.shapes.clear();
                 self.tidied = Some(now);
             }
         }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use guv_model::{QueueName, QueueSample};
+use guv_model::{Activity, QueueName};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::failure::Failure;
@@ -83,14 +83,6 @@ async fn follow<Q: Queues>(
     }
 }
 
-/// What matters of a queue for being woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Activity {
-    /// Twice as many waiting jobs are one more; 0 is none.
-    waiting: Option<u32>,
-    working: Option<bool>,
-}
-
 /// What was seen of each queue last.
 #[derive(Default)]
 struct Activities(HashMap<QueueName, Activity>);
@@ -103,9 +95,7 @@ impl Activities {
         let mut changed = Vec::new();
         for (queue, now) in seen {
             let before = self.0.insert(queue.clone(), now);
-            let grown = |before: Activity| now.waiting > before.waiting;
-            let begun = |before: Activity| (now.waiting == Some(0)) != (before.waiting == Some(0));
-            if before.is_none_or(|before| grown(before) || begun(before) || now.working != before.working) {
+            if before.is_none_or(|before| now.wakes(before)) {
                 changed.push(queue);
             }
         }
@@ -113,45 +103,16 @@ impl Activities {
     }
 }
 
-impl Activity {
-    fn of(sample: &QueueSample) -> Self {
-        Self {
-            waiting: sample.ready.map(|ready| u64::BITS - ready.leading_zeros()),
-            working: sample.unacknowledged.map(|jobs| jobs > 0),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use guv_model::QueueSample;
+
     use super::*;
 
     fn woken(activities: &mut Activities, ready: u64, in_flight: u64) -> bool {
         let sample =
             QueueSample { ready: Some(ready), unacknowledged: Some(in_flight), ..QueueSample::default() };
         !activities.note(HashMap::from([(QueueName::new("q"), Ok(sample))])).is_empty()
-    }
-
-    #[test]
-    fn first_and_last_jobs_and_doublings_wake() {
-        let mut activities = Activities::default();
-        let steps = [
-            (0, 0, true),
-            (0, 0, false),
-            (1, 0, true),
-            (2, 0, true),
-            (3, 0, false),
-            (4, 0, true),
-            (3, 1, true),
-            (2, 2, false),
-            (1, 2, false),
-            (0, 2, true),
-            (0, 1, false),
-            (0, 0, true),
-        ];
-        for (ready, in_flight, expected) in steps {
-            assert_eq!(woken(&mut activities, ready, in_flight), expected, "{ready} {in_flight}");
-        }
     }
 
     #[test]

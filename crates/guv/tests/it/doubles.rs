@@ -87,6 +87,10 @@ struct PlatformState {
     uncountable: Option<Box<dyn Fn() -> ActuatorError + Send>>,
     /// It never tells how many there are.
     untold: bool,
+    /// It tells how many boot, and how many go: none.
+    tells_phases: bool,
+    /// So long it takes to count workers, by name.
+    slow: HashMap<String, Duration>,
     unanswered: Option<u32>,
     takes: Duration,
     calls: u32,
@@ -138,6 +142,16 @@ impl Platform {
         self.lock().untold = true;
     }
 
+    /// It tells how many boot and how many go, which is none: whoever is asked for is up at once.
+    pub(crate) fn tells_phases(&self) {
+        self.lock().tells_phases = true;
+    }
+
+    /// So long it takes to count these workers.
+    pub(crate) fn counts_slowly(&self, worker: &str, time: Duration) {
+        self.lock().slow.insert(worker.to_owned(), time);
+    }
+
     /// Counting fails from now on, until [`Platform::countable`].
     pub(crate) fn uncountable(&self, error: impl Fn() -> ActuatorError + Send + 'static) {
         self.lock().uncountable = Some(Box::new(error));
@@ -177,12 +191,22 @@ impl Actuator for Platform {
         _: Option<&AppName>,
         roles: &[&RoleConfig],
     ) -> Answers<Option<WorkerCount>, ActuatorError> {
+        let takes = {
+            let state = self.lock();
+            roles.iter().filter_map(|role| state.slow.get(role.worker.as_str()).copied()).max()
+        };
+        if let Some(takes) = takes {
+            tokio::time::sleep(takes).await;
+        }
         let mut state = self.lock();
         state.counts += 1;
+        let none = state.tells_phases.then_some(0);
         let count = |role: &RoleConfig| match (&state.uncountable, state.workers.get(role.worker.as_str())) {
             (Some(error), _) => Err(error()),
             (None, _) if state.untold => Ok(None),
-            (None, Some(count)) => Ok(Some(WorkerCount::running(*count))),
+            (None, Some(count)) => {
+                Ok(Some(WorkerCount { booting: none, draining: none, ..WorkerCount::running(*count) }))
+            }
             (None, None) => Err(ActuatorError::fatal("there is no such worker")),
         };
         roles.iter().map(|role| (role.role.clone(), count(role))).collect()

@@ -180,3 +180,33 @@ async fn a_budget_counts_what_a_platform_is_being_asked_for() {
     }
     assert_eq!(governed.platform.workers("big") + governed.platform.workers("small"), 6);
 }
+
+/// Between two counts of the platform: who was just asked for does not work yet, and who was told to stop is still there.
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_for_boots_until_the_platform_is_asked_again() {
+    let queues = Queues::default();
+    queues.set("work", Queue::Holds(1000));
+    let text = "'*': {pollinterval: 600}\nwork: {policy: proportional, min: 0, max: 9}";
+    let platform = Platform::running(&[("work", 1)]);
+    platform.tells_phases();
+    let governed = Governed::start(text, queues, platform, Options::default());
+    let mut decisions = governed.handle.decisions();
+    let seen = |record: &guv::Record| {
+        let workers = record.decision.inputs.observation.workers.unwrap();
+        (workers.current, workers.booting, workers.draining)
+    };
+    let first = decisions.recv().await.unwrap();
+    assert_eq!(
+        (first.outcome.clone(), seen(&first)),
+        (Outcome::Applied { workers: 9 }, (1, Some(0), Some(0)))
+    );
+    governed.handle.notify(&Role::new("work"));
+    assert_eq!(seen(&decisions.recv().await.unwrap()), (9, Some(8), Some(0)));
+
+    let manual = Manual { workers: 3, until: Timestamp::from_unix_seconds(1 << 40) };
+    governed.handle.set_manual(&Role::new("work"), Some(manual)).await.unwrap();
+    assert_eq!(decisions.recv().await.unwrap().outcome, Outcome::Applied { workers: 3 });
+    governed.handle.notify(&Role::new("work"));
+    assert_eq!(seen(&decisions.recv().await.unwrap()), (3, Some(2), Some(6)));
+    assert_eq!(governed.platform.counts(), 1);
+}

@@ -184,6 +184,48 @@ async fn what_is_getting_old_is_thinned_out() {
     assert_eq!(seconds, expected);
 }
 
+/// A record of `work` like another, so many hours after a beginning.
+fn later(like: &Record, hours: u32) -> Arc<Record> {
+    let mut record = like.clone();
+    record.at = Timestamp::from_unix_seconds(300_000_000) + Duration::from_secs(3600) * hours;
+    (record.decision.at, record.role) = (record.at, Role::new("work"));
+    record.decision.role = record.role.clone();
+    Arc::new(record)
+}
+
+/// What records have in common is kept once, and goes with the last of them; then it comes again.
+#[tokio::test(start_paused = true)]
+async fn what_was_pruned_away_may_come_again() {
+    let (folder, records) = (TempDir::new().unwrap(), records().await);
+    let path = folder.path().join("h.sqlite");
+    let retention = Retention { decisions: Duration::from_secs(3600), ..Retention::default() };
+    let open = || History::open(&path, retention).unwrap();
+    let (history, other) = (open(), open());
+    let change = records.iter().find(|record| record.decision.target.is_some()).unwrap();
+    let quiet = records.iter().find(|record| record.decision.target.is_none()).unwrap();
+    for (like, hours) in [(quiet, 0), (change, 1), (quiet, 30), (change, 31)] {
+        history.record(&[later(like, hours)]).await.unwrap();
+    }
+    let left = |history| read(history, &all()).iter().map(kept).collect::<Vec<_>>();
+    assert_eq!(left(&history), [kept(&later(quiet, 30)), kept(&later(change, 31))]);
+    // Also when another guv on the same file has pruned it.
+    other.record(&[later(quiet, 40)]).await.unwrap();
+    history.record(&[later(change, 41)]).await.unwrap();
+    assert_eq!(left(&history), [kept(&later(quiet, 40)), kept(&later(change, 41))]);
+
+    let chart = |hours: [u32; 2]| {
+        let [from, to] = hours.map(|hours| later(quiet, hours).at);
+        history.reader().unwrap().chart(&Role::new("work"), from, to, 10_000).unwrap()
+    };
+    assert_eq!(chart([40, 42]).totals.changes, 1.0);
+    // One that is lost all the same, as in files of before, is left out alone.
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let sql = "DELETE FROM shapes WHERE id = (SELECT shape FROM decisions ORDER BY at DESC LIMIT 1)";
+    assert_eq!(file.execute(sql, []).unwrap(), 1);
+    let chart = chart([40, 42]);
+    assert_eq!((chart.series.at.len(), chart.totals.changes), (1, 0.0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_file_that_is_no_history_is_refused_and_left_alone() {
     let folder = TempDir::new().unwrap();

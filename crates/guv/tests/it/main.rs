@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may, and so may the functions that it calls")]
 
 mod actuators;
+mod budgets;
 mod complaints;
 mod doubles;
 mod events;

@@ -107,12 +107,13 @@ impl Broker {
 
     fn get(&mut self, at: At, method: &basic::Get) -> Result<(), Exception> {
         let id = self.resolve_queue(at, &method.queue)?;
-        self.expire_heads(id);
+        let is_fresh = self.expire_heads(id);
         let now = self.now;
         let queue = self.queues.get_mut(id.0).expect("resolved just now");
         queue.last_used = now;
         let (entry, content) = loop {
-            let Some(entry) = self.queues.get_mut(id.0).and_then(super::Queue::pop) else {
+            let queue = self.queues.get_mut(id.0).filter(|_| is_fresh);
+            let Some(entry) = queue.and_then(super::Queue::pop) else {
                 self.reply(at, AMQPClass::Basic(basic::AMQPMethod::GetEmpty(basic::GetEmpty {})));
                 return Ok(());
             };

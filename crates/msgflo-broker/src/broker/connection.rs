@@ -100,6 +100,8 @@ pub(crate) struct Connection {
     pub(crate) throttled: bool,
     /// It has published something.
     pub(crate) publishes: bool,
+    /// Bytes of messages that it is in the middle of, when it was last read from.
+    pub(crate) unfinished: usize,
     /// It was told that its publishes are not read.
     pub(crate) blocked: bool,
 }
@@ -120,6 +122,7 @@ impl Connection {
             announced: false,
             throttled: false,
             publishes: false,
+            unfinished: 0,
             blocked: false,
         }
     }

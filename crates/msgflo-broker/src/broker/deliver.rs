@@ -20,7 +20,9 @@ impl Broker {
         }
         self.drop_overflow(id);
         loop {
-            self.expire_heads(id);
+            if !self.expire_heads(id) {
+                break;
+            }
             match self.queues.get(id.0) {
                 Some(queue) if queue.ready() > 0 => {}
                 _ => break,
@@ -129,14 +131,6 @@ impl Broker {
                     && (consumer.prefetch == 0 || consumer.unacknowledged < u32::from(consumer.prefetch))))
     }
 
-    /// Takes expired messages from the heads of the lines.
-    pub(super) fn expire_heads(&mut self, id: QueueId) {
-        let now = self.now;
-        while let Some(entry) = self.queues.get_mut(id.0).and_then(|queue| queue.pop_expired(now)) {
-            self.drop_entry(id, entry, Reason::Expired);
-        }
-    }
-
     /// Takes messages from the head while there are more than the queue may hold.
     pub(super) fn drop_overflow(&mut self, id: QueueId) {
         let over = |queue: &&mut super::Queue| {
@@ -192,7 +186,9 @@ impl Broker {
             .expires
             .filter(|_| queue.consumers.is_empty())
             .map(|expires| queue.last_used.plus_millis(expires));
-        let Some(due) = [queue.next_expiry(), own].into_iter().flatten().min() else {
+        // What waits for a round is looked at when that begins.
+        let head = queue.next_expiry().filter(|_| !queue.expiring);
+        let Some(due) = [head, own].into_iter().flatten().min() else {
             return;
         };
         if queue.scheduled.is_none_or(|scheduled| due < scheduled) {

@@ -177,6 +177,16 @@ impl Journal {
         self.last_made_safe
     }
 
+    /// Effects so far.
+    pub(crate) fn emitted(&self) -> u64 {
+        self.emitted
+    }
+
+    /// Whether everything up to this effect was handed over to the disk.
+    pub(crate) fn is_written(&self, effect: u64) -> bool {
+        effect <= self.progress.written
+    }
+
     /// Whether everything up to this effect survives a loss of power.
     pub(crate) fn is_safe(&self, effect: u64) -> bool {
         effect <= self.progress.synced

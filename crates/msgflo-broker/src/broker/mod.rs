@@ -32,6 +32,7 @@ mod deliver;
 mod exception;
 mod exchange;
 mod exchange_commands;
+mod expire;
 mod inspect;
 mod journal;
 mod memory;
@@ -70,6 +71,7 @@ use self::consume::Consumer;
 use self::dead_letter::DeadLetter;
 use self::exception::Scope;
 use self::exchange::{Exchange, ExchangeDeclaration, ExchangeKind};
+use self::expire::Round;
 use self::journal::Journal;
 use self::names::Names;
 use self::queue::{Queue, QueueId};
@@ -166,6 +168,8 @@ pub(crate) struct Broker {
     /// Queues that may have something to deliver or to expire.
     dirty: VecDeque<QueueId>,
     dead_letters: VecDeque<DeadLetter>,
+    /// Expired messages on their way to dead-letter exchanges.
+    round: Round,
     /// Connections with output that the shell has not been told of.
     announced: Vec<ConnectionId>,
     /// Wake-ups, earliest first; a queue ignores those that are not the one it waits for.
@@ -201,6 +205,7 @@ impl Broker {
             names: Names::new(seed),
             dirty: VecDeque::new(),
             dead_letters: VecDeque::new(),
+            round: Round::default(),
             announced: Vec::new(),
             timers: BinaryHeap::new(),
             watched: HashSet::new(),
@@ -276,11 +281,15 @@ impl Broker {
                 self.mark_dirty(id);
             }
         }
+        self.begin_round();
         self.settle();
     }
 
     /// When `tick` is needed next.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
+        if self.round_is_due() {
+            return Some(self.now);
+        }
         self.timers.peek().map(|Reverse((due, _))| *due)
     }
 
@@ -437,9 +446,10 @@ impl Broker {
                     self.serve(id);
                 }
             } else {
-                return;
+                break;
             }
         }
+        self.note_round();
     }
 
     fn mark_dirty(&mut self, id: QueueId) {

@@ -133,11 +133,23 @@ impl Broker {
         }
     }
 
-    /// From which pressure on nothing should be read from a connection, if ever; `unfinished` says that it is in the middle
-    /// of a message.
-    pub(crate) fn waits_from(&self, id: ConnectionId, unfinished: bool) -> Option<Pressure> {
-        let connection = self.connections.get(&id)?;
-        (connection.publishes || unfinished).then(|| connection.waits_from())
+    /// From which pressure on nothing should be read from a connection, if ever; it is in the middle of messages that take
+    /// `unfinished` bytes so far.
+    pub(crate) fn waits_from(&mut self, id: ConnectionId, unfinished: usize) -> Option<Pressure> {
+        let connection = self.connections.get_mut(&id)?;
+        connection.unfinished = unfinished;
+        (connection.publishes || unfinished > 0).then(|| connection.waits_from())
+    }
+
+    /// Whether a connection that waits must give up what it is in the middle of: when beginnings of messages take most of the
+    /// memory, nothing else may make room. Then those go that hold no less than the others, so always somebody; who publishes
+    /// small messages waits, however long.
+    pub(crate) fn must_give_up(&self, id: ConnectionId) -> bool {
+        let open = self.connections.values().filter(|connection| connection.life == Life::Open);
+        let (count, all) =
+            open.fold((0, 0), |(count, all), connection| (count + 1, all + connection.unfinished));
+        let own = self.connections.get(&id).map_or(0, |connection| connection.unfinished);
+        all > self.limits.memory / 2 && own.saturating_mul(count) >= all
     }
 
     /// What messages may take (bytes).

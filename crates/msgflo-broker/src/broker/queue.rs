@@ -98,6 +98,8 @@ pub(crate) struct Queue {
     pub(crate) last_used: Time,
     /// The earliest pending wake-up.
     pub(crate) scheduled: Option<Time>,
+    /// Expired messages are at the head, and wait for their round.
+    pub(crate) expiring: bool,
     /// Already on the list of queues to be served.
     pub(crate) dirty: bool,
     /// Somebody watches the depth.
@@ -123,6 +125,7 @@ impl Queue {
             exclusive_consumer: None,
             last_used: now,
             scheduled: None,
+            expiring: false,
             dirty: false,
             watched: false,
             changed: false,
@@ -224,6 +227,11 @@ impl Queue {
         let entry = line.pop_front()?;
         self.count_out(&entry);
         Some(entry)
+    }
+
+    /// Whether the time of a head is over.
+    pub(crate) fn is_expired(&self, now: Time) -> bool {
+        self.next_expiry().is_some_and(|expires| expires <= now)
     }
 
     /// When the first head expires.

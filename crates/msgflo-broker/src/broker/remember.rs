@@ -173,6 +173,8 @@ impl Broker {
             }
             self.announce(id);
         }
+        self.begin_round();
+        self.settle();
     }
 
     /// Moves the effects since the last call into `into`; returns the number of the last one.

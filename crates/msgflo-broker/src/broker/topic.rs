@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::exchange::Destination;
 
-/// A node of the tree: what is bound to the words so far, and the words that may follow.
+/// A node of the tree: what is bound to the words so far, and the words that may follow. But for the root none is empty.
 #[derive(Debug, Default)]
 struct Node {
     words: HashMap<Box<str>, usize>,
@@ -19,10 +19,26 @@ struct Node {
     bound: Vec<Destination>,
 }
 
-/// Patterns and where they lead. Empty nodes are kept until the last pattern is gone.
+impl Node {
+    fn next(&self, word: &str) -> Option<usize> {
+        match word {
+            "*" => self.star,
+            "#" => self.hash,
+            word => self.words.get(word).copied(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.bound.is_empty() && self.words.is_empty() && self.star.is_none() && self.hash.is_none()
+    }
+}
+
+/// Patterns and where they lead.
 #[derive(Debug)]
 pub(crate) struct Topics {
     nodes: Vec<Node>,
+    /// Nodes that are no part of the tree, for the next patterns.
+    free: Vec<usize>,
     patterns: usize,
 }
 
@@ -30,7 +46,7 @@ const ROOT: usize = 0;
 
 impl Default for Topics {
     fn default() -> Self {
-        Self { nodes: vec![Node::default()], patterns: 0 }
+        Self { nodes: vec![Node::default()], free: Vec::new(), patterns: 0 }
     }
 }
 
@@ -38,39 +54,71 @@ impl Topics {
     pub(crate) fn insert(&mut self, pattern: &str, destination: Destination) {
         let mut node = ROOT;
         for word in words(pattern) {
-            let next = self.nodes.len();
-            let edge = match word {
-                "*" => self.nodes[node].star.get_or_insert(next),
-                "#" => self.nodes[node].hash.get_or_insert(next),
-                word => self.nodes[node].words.entry(word.into()).or_insert(next),
+            node = match self.nodes[node].next(word) {
+                Some(next) => next,
+                None => self.grow(node, word),
             };
-            node = *edge;
-            if node == next {
-                self.nodes.push(Node { is_hash: word == "#", ..Node::default() });
-            }
         }
         self.nodes[node].bound.push(destination);
         self.patterns += 1;
     }
 
+    /// Makes the node behind a word that no pattern has had there.
+    fn grow(&mut self, parent: usize, word: &str) -> usize {
+        let node = Node { is_hash: word == "#", ..Node::default() };
+        let next = self.free.pop().unwrap_or(self.nodes.len());
+        match self.nodes.get_mut(next) {
+            Some(free) => *free = node,
+            None => self.nodes.push(node),
+        }
+        let parent = &mut self.nodes[parent];
+        match word {
+            "*" => parent.star = Some(next),
+            "#" => parent.hash = Some(next),
+            word => {
+                parent.words.insert(word.into(), next);
+            }
+        }
+        next
+    }
+
     pub(crate) fn remove(&mut self, pattern: &str, destination: &Destination) {
         let mut node = ROOT;
+        let mut path = Vec::new();
         for word in words(pattern) {
-            let next = match word {
-                "*" => self.nodes[node].star,
-                "#" => self.nodes[node].hash,
-                word => self.nodes[node].words.get(word).copied(),
-            };
-            let Some(next) = next else { return };
+            let Some(next) = self.nodes[node].next(word) else { return };
+            path.push((node, word));
             node = next;
         }
         let bound = &mut self.nodes[node].bound;
-        if let Some(place) = bound.iter().position(|other| other == destination) {
-            bound.swap_remove(place);
-            self.patterns -= 1;
-        }
+        let Some(place) = bound.iter().position(|other| other == destination) else { return };
+        bound.swap_remove(place);
+        self.patterns -= 1;
         if self.patterns == 0 {
+            // Gives back all the room that there has been need for.
             *self = Self::default();
+            return;
+        }
+        for (parent, word) in path.into_iter().rev() {
+            if !self.nodes[node].is_empty() {
+                return;
+            }
+            self.cut(parent, word);
+            self.nodes[node] = Node::default();
+            self.free.push(node);
+            node = parent;
+        }
+    }
+
+    /// Forgets what is behind a word.
+    fn cut(&mut self, parent: usize, word: &str) {
+        let parent = &mut self.nodes[parent];
+        match word {
+            "*" => parent.star = None,
+            "#" => parent.hash = None,
+            word => {
+                parent.words.remove(word);
+            }
         }
     }
 
@@ -182,9 +230,27 @@ mod tests {
         assert_eq!(found, [to("y")]);
     }
 
+    #[test]
+    fn patterns_that_come_and_go_leave_nothing() {
+        let mut topics = Topics::default();
+        topics.insert("stays.*", to("x"));
+        for number in 0..1_000 {
+            let pattern = format!("reply.{number}.#.*.end");
+            topics.insert(&pattern, to("y"));
+            topics.insert(&format!("reply.{number}"), to("y"));
+            topics.remove(&pattern, &to("y"));
+            topics.remove(&format!("reply.{number}"), &to("y"));
+        }
+        assert_eq!((topics.nodes.len(), topics.nodes[ROOT].words.len()), (8, 1));
+        let mut found = Vec::new();
+        topics.matches("stays.here", &mut found);
+        assert_eq!(found, [to("x")]);
+    }
+
     proptest! {
         #[test]
         fn agrees_with_the_definition(
+            gone in prop::collection::vec(prop::collection::vec(prop::sample::select(vec!["a", "b", "", "*", "#"]), 0..5), 0..6),
             patterns in prop::collection::vec(prop::collection::vec(prop::sample::select(vec!["a", "b", "", "*", "#"]), 0..5), 1..6),
             key in prop::collection::vec(prop::sample::select(vec!["a", "b", ""]), 0..6),
         ) {
@@ -193,8 +259,18 @@ mod tests {
                 if words == [""] { Vec::new() } else { words.to_vec() }
             }
             let mut topics = Topics::default();
+            for pattern in &gone {
+                topics.insert(&pattern.join("."), to("gone"));
+            }
+            // Those that stay come among those that go, and have the places of some.
             for (index, pattern) in patterns.iter().enumerate() {
                 topics.insert(&pattern.join("."), to(&index.to_string()));
+                if let Some(pattern) = gone.get(index) {
+                    topics.remove(&pattern.join("."), &to("gone"));
+                }
+            }
+            for pattern in gone.iter().skip(patterns.len()) {
+                topics.remove(&pattern.join("."), &to("gone"));
             }
             let mut found = Vec::new();
             topics.matches(&key.join("."), &mut found);
@@ -203,6 +279,9 @@ mod tests {
                 let times = found.iter().filter(|other| **other == to(&index.to_string())).count();
                 prop_assert_eq!(times, usize::from(expected));
             }
+            prop_assert!(!found.contains(&to("gone")));
+            let in_tree = (1..topics.nodes.len()).filter(|node| !topics.free.contains(node));
+            prop_assert!(in_tree.into_iter().all(|node| !topics.nodes[node].is_empty()));
         }
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::inside::{Inside, Refusal};
 use super::objects::{BindingWish, ExchangeWish, QueueWish};
 use super::views::{binding_view, exchange_definition};
-use super::{Context, Management, Problem, User};
+use super::{Caller, Context, Management, Problem, User};
 use crate::access;
 use crate::broker::DEFAULT_VHOST;
 use crate::shared::Shared;
@@ -124,9 +124,9 @@ enum DestinationType {
     Exchange,
 }
 
-pub(super) async fn export_all(State(management): Context) -> Json<Value> {
-    let names = management.shared.with(|broker, _| broker.vhost_names());
-    let mut document = objects(&management, None);
+pub(super) async fn export_all(State(management): Context, Extension(caller): User) -> Json<Value> {
+    let names = management.visible_vhosts(&caller);
+    let mut document = objects(&management, &caller, None);
     document["rabbitmq_version"] = "3.10".into();
     document["product_name"] = "msgflo".into();
     document["product_version"] = env!("CARGO_PKG_VERSION").into();
@@ -145,11 +145,11 @@ pub(super) async fn export(
     Path(vhost): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     management.check_vhost(&caller, &vhost)?;
-    Ok(Json(objects(&management, Some(&vhost))))
+    Ok(Json(objects(&management, &caller, Some(&vhost))))
 }
 
-/// The durable exchanges, queues and bindings; those of one virtual host do not say which.
-fn objects(management: &Management, vhost: Option<&str>) -> Value {
+/// The durable exchanges, queues and bindings that a user may see; those of one virtual host do not say which.
+fn objects(management: &Management, caller: &Caller, vhost: Option<&str>) -> Value {
     let (exchanges, queues, bindings) = management.shared.with(|broker, _| {
         (broker.survey_exchanges(vhost), broker.survey_queues(vhost), broker.survey_bindings(vhost))
     });
@@ -162,12 +162,14 @@ fn objects(management: &Management, vhost: Option<&str>) -> Value {
         view
     };
     let own = |name: &str| !name.is_empty() && !name.starts_with("amq.");
-    let exchanges: Vec<_> = exchanges
+    let exchanges: Vec<_> = management
+        .visible(caller, exchanges)
         .iter()
         .filter(|exchange| exchange.durable && own(&exchange.name))
         .map(|exchange| placed(exchange_definition(exchange)))
         .collect();
-    let queues: Vec<_> = queues
+    let queues: Vec<_> = management
+        .visible(caller, queues)
         .iter()
         .filter(|queue| queue.info.durable)
         .map(|queue| {
@@ -181,7 +183,8 @@ fn objects(management: &Management, vhost: Option<&str>) -> Value {
             }))
         })
         .collect();
-    let bindings: Vec<_> = bindings
+    let bindings: Vec<_> = management
+        .visible(caller, bindings)
         .iter()
         .filter(|binding| binding.durable)
         .map(|binding| {

@@ -5,11 +5,12 @@
 
 use std::fmt::Write;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 
-use super::Context;
+use super::{Context, User};
 use crate::broker::QueueInfo;
 
 type Value = fn(&QueueInfo) -> u64;
@@ -51,9 +52,10 @@ pub(super) async fn totals(State(management): Context) -> impl IntoResponse {
     answer(text)
 }
 
-/// The same, queue by queue.
-pub(super) async fn per_object(State(management): Context) -> impl IntoResponse {
+/// The same, queue by queue, of those that the user may see.
+pub(super) async fn per_object(State(management): Context, Extension(caller): User) -> impl IntoResponse {
     let (queues, mut text) = overview(&management);
+    let queues = management.visible(&caller, queues);
     for (name, kind, help, value) in QUEUES {
         describe(&mut text, name, kind, help);
         for queue in &queues {

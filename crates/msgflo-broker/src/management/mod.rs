@@ -37,6 +37,9 @@ pub(crate) use self::definitions::{Document, load};
 use self::inside::Refusal;
 use self::rates::Rates;
 use crate::access::Access;
+use crate::broker::{
+    BindingSurvey, ChannelSurvey, ConnectionSurvey, ConsumerSurvey, ExchangeSurvey, QueueInfo, QueueSurvey,
+};
 use crate::handle::Addresses;
 use crate::shared::Shared;
 
@@ -256,7 +259,45 @@ fn problem(status: StatusCode, error: &str, reason: &str) -> Response {
 
 type User = Extension<Caller>;
 
+/// What is in a virtual host.
+pub(super) trait InVhost {
+    fn vhost(&self) -> &str;
+}
+
+macro_rules! in_vhost {
+    ($($survey:ty: $($field:ident).+,)*) => {
+        $(impl InVhost for $survey {
+            fn vhost(&self) -> &str {
+                &self.$($field).+
+            }
+        })*
+    };
+}
+
+in_vhost! {
+    QueueInfo: vhost,
+    QueueSurvey: info.vhost,
+    ExchangeSurvey: vhost,
+    BindingSurvey: vhost,
+    ConnectionSurvey: vhost,
+    ChannelSurvey: vhost,
+    ConsumerSurvey: vhost,
+}
+
 impl Management {
+    /// The names of the virtual hosts that a user may see: those that it may open.
+    fn visible_vhosts(&self, caller: &Caller) -> Vec<String> {
+        let mut names = self.shared.with(|broker, _| broker.vhost_names());
+        names.retain(|name| self.access.may_open(&caller.0, name));
+        names
+    }
+
+    /// What of a list a user may see: what is in a virtual host that it may open.
+    fn visible<T: InVhost>(&self, caller: &Caller, mut items: Vec<T>) -> Vec<T> {
+        items.retain(|item| self.access.may_open(&caller.0, item.vhost()));
+        items
+    }
+
     /// That a virtual host is there, and that the user may see it.
     fn check_vhost(&self, caller: &Caller, vhost: &str) -> Result<(), Problem> {
         if !self.shared.with(|broker, _| broker.vhost_names()).iter().any(|name| name == vhost) {

@@ -281,11 +281,16 @@ pub(super) async fn unbind(
 }
 
 /// Ends a client's connection.
-pub(super) async fn close_connection(State(management): Context, Path(name): Path<String>) -> Done {
+pub(super) async fn close_connection(
+    State(management): Context,
+    Extension(caller): User,
+    Path(name): Path<String>,
+) -> Done {
     let connections = management.shared.with(|broker, _| broker.survey_connections());
-    let connection = connections.iter().find(|connection| connection.name == name);
-    let id = connection.map(|connection| connection.id).ok_or(Problem::NotFound)?;
+    let connection =
+        connections.iter().find(|connection| connection.name == name).ok_or(Problem::NotFound)?;
+    management.check_vhost(&caller, &connection.vhost)?;
     let reason = Exception::forced("closed via management interface");
-    management.shared.with(|broker, now| broker.fail(id, reason, now));
+    management.shared.with(|broker, now| broker.fail(connection.id, reason, now));
     Ok(StatusCode::NO_CONTENT)
 }

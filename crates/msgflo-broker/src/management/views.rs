@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::arguments::to_json;
 use super::listing::Query;
-use super::{Context, Management, Problem, User};
+use super::{Caller, Context, Management, Problem, User};
 use crate::broker::{
     Alarms, BindingSurvey, ChannelSurvey, ConnectionSurvey, ConsumerSurvey, ExchangeSurvey, QueueSurvey,
 };
@@ -25,16 +25,17 @@ fn list(query: &Query, items: Vec<Value>) -> Answer {
     query.apply(items).map(Json).map_err(Problem::BadRequest)
 }
 
-pub(super) async fn overview(State(management): Context) -> Json<Value> {
+pub(super) async fn overview(State(management): Context, Extension(caller): User) -> Json<Value> {
     let (queues, connections, channels, consumers, exchanges) = management.shared.with(|broker, _| {
         (
             broker.queue_infos(),
-            broker.survey_connections().len(),
-            broker.survey_channels().len(),
-            broker.survey_consumers(None).len(),
-            broker.survey_exchanges(None).len(),
+            broker.survey_connections(),
+            broker.survey_channels(),
+            broker.survey_consumers(None),
+            broker.survey_exchanges(None),
         )
     });
+    let queues = management.visible(&caller, queues);
     let ready: u64 = queues.iter().map(|queue| queue.ready).sum();
     let unacknowledged: u64 = queues.iter().map(|queue| queue.unacknowledged).sum();
     let listener = |protocol: &str, address: std::net::SocketAddr| json!({"node": NODE, "protocol": protocol, "ip_address": address.ip(), "port": address.port()});
@@ -62,10 +63,10 @@ pub(super) async fn overview(State(management): Context) -> Json<Value> {
             "messages_unacknowledged": unacknowledged,
         },
         "object_totals": {
-            "connections": connections,
-            "channels": channels,
-            "consumers": consumers,
-            "exchanges": exchanges,
+            "connections": management.visible(&caller, connections).len(),
+            "channels": management.visible(&caller, channels).len(),
+            "consumers": management.visible(&caller, consumers).len(),
+            "exchanges": management.visible(&caller, exchanges).len(),
             "queues": queues.len(),
         },
         "listeners": listeners,
@@ -119,8 +120,12 @@ fn vhost_view(management: &Management, name: &str) -> Value {
     })
 }
 
-pub(super) async fn vhosts(State(management): Context, Parameters(query): Parameters<Query>) -> Answer {
-    let names = management.shared.with(|broker, _| broker.vhost_names());
+pub(super) async fn vhosts(
+    State(management): Context,
+    Extension(caller): User,
+    Parameters(query): Parameters<Query>,
+) -> Answer {
+    let names = management.visible_vhosts(&caller);
     list(&query, names.iter().map(|name| vhost_view(&management, name)).collect())
 }
 
@@ -157,13 +162,18 @@ fn queue_view(management: &Management, queue: &QueueSurvey) -> Value {
     })
 }
 
-fn queue_list(management: &Arc<Management>, vhost: Option<&str>, query: &Query) -> Answer {
+fn queue_list(management: &Arc<Management>, caller: &Caller, vhost: Option<&str>, query: &Query) -> Answer {
     let queues = management.shared.with(|broker, _| broker.survey_queues(vhost));
+    let queues = management.visible(caller, queues);
     list(query, queues.iter().map(|queue| queue_view(management, queue)).collect())
 }
 
-pub(super) async fn all_queues(State(management): Context, Parameters(query): Parameters<Query>) -> Answer {
-    queue_list(&management, None, &query)
+pub(super) async fn all_queues(
+    State(management): Context,
+    Extension(caller): User,
+    Parameters(query): Parameters<Query>,
+) -> Answer {
+    queue_list(&management, &caller, None, &query)
 }
 
 pub(super) async fn queues(
@@ -173,7 +183,7 @@ pub(super) async fn queues(
     Parameters(query): Parameters<Query>,
 ) -> Answer {
     management.check_vhost(&caller, &vhost)?;
-    queue_list(&management, Some(&vhost), &query)
+    queue_list(&management, &caller, Some(&vhost), &query)
 }
 
 pub(super) async fn queue(
@@ -231,9 +241,11 @@ pub(super) fn exchange_definition(exchange: &ExchangeSurvey) -> Value {
 
 pub(super) async fn all_exchanges(
     State(management): Context,
+    Extension(caller): User,
     Parameters(query): Parameters<Query>,
 ) -> Answer {
     let exchanges = management.shared.with(|broker, _| broker.survey_exchanges(None));
+    let exchanges = management.visible(&caller, exchanges);
     list(&query, exchanges.iter().map(|exchange| exchange_view(&management, exchange)).collect())
 }
 
@@ -287,8 +299,13 @@ pub(super) fn properties_key(binding: &BindingSurvey) -> String {
     format!("{key}~{checksum:08x}")
 }
 
-pub(super) async fn all_bindings(State(management): Context, Parameters(query): Parameters<Query>) -> Answer {
+pub(super) async fn all_bindings(
+    State(management): Context,
+    Extension(caller): User,
+    Parameters(query): Parameters<Query>,
+) -> Answer {
     let bindings = management.shared.with(|broker, _| broker.survey_bindings(None));
+    let bindings = management.visible(&caller, bindings);
     list(&query, bindings.iter().map(binding_view).collect())
 }
 
@@ -333,8 +350,13 @@ fn connection_view(connection: &ConnectionSurvey) -> Value {
     })
 }
 
-pub(super) async fn connections(State(management): Context, Parameters(query): Parameters<Query>) -> Answer {
+pub(super) async fn connections(
+    State(management): Context,
+    Extension(caller): User,
+    Parameters(query): Parameters<Query>,
+) -> Answer {
     let connections = management.shared.with(|broker, _| broker.survey_connections());
+    let connections = management.visible(&caller, connections);
     list(&query, connections.iter().map(connection_view).collect())
 }
 
@@ -357,8 +379,13 @@ fn channel_view(channel: &ChannelSurvey) -> Value {
     })
 }
 
-pub(super) async fn channels(State(management): Context, Parameters(query): Parameters<Query>) -> Answer {
+pub(super) async fn channels(
+    State(management): Context,
+    Extension(caller): User,
+    Parameters(query): Parameters<Query>,
+) -> Answer {
     let channels = management.shared.with(|broker, _| broker.survey_channels());
+    let channels = management.visible(&caller, channels);
     list(&query, channels.iter().map(channel_view).collect())
 }
 
@@ -381,9 +408,11 @@ fn consumer_view(consumer: &ConsumerSurvey) -> Value {
 
 pub(super) async fn all_consumers(
     State(management): Context,
+    Extension(caller): User,
     Parameters(query): Parameters<Query>,
 ) -> Answer {
     let consumers = management.shared.with(|broker, _| broker.survey_consumers(None));
+    let consumers = management.visible(&caller, consumers);
     list(&query, consumers.iter().map(consumer_view).collect())
 }
 

@@ -3,6 +3,9 @@
 //! A record is its length, a checksum (CRC-32 of kind and payload), its kind, and its payload. What was handed over
 //! together ends with a [`Kind::Commit`]; after a crash nothing behind the last one counts.
 
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -127,6 +130,16 @@ pub(super) fn true_length(bytes: &[u8]) -> Option<u32> {
         let is_it = hasher.clone().finalize() == checksum && goes_on(&content[length..]);
         is_it.then(|| u32::try_from(length).expect("limited just now"))
     })
+}
+
+/// Makes whole records damaged ones, for good, in their file and in its `bytes`.
+pub(super) fn spoil(file: &File, bytes: &mut [u8], places: &[usize]) -> io::Result<()> {
+    for &place in places {
+        let checksum = &mut bytes[place + 4..place + HEAD];
+        checksum.iter_mut().for_each(|byte| *byte = !*byte);
+        file.write_all_at(checksum, place as u64 + 4)?;
+    }
+    file.sync_data()
 }
 
 /// Whether something was committed in there, or looks so.

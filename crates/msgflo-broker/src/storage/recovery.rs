@@ -5,8 +5,12 @@
 //! is reported with its file and place, and what is whole is kept. A damaged length, which would hide what follows, is
 //! found again by the checksum. Where that fails, what cannot be read is kept in a file beside the segment: records are not
 //! looked for in the middle of bytes, since a message may hold bytes that look like some.
+//!
+//! What was written last may have reached the disk in any order. So where a batch of the last segment is damaged, nothing is
+//! taken away by it: a message that moved comes twice rather than never. And where anything is damaged, messages without a queue
+//! may be those of one that was hit: the broker goes on without them, and their segments are kept beside.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem;
@@ -58,6 +62,13 @@ enum Change {
     Clean,
 }
 
+impl Change {
+    /// Whether something is gone by it.
+    fn takes_away(&self) -> bool {
+        matches!(self, Self::Removed(_) | Self::Define(_, None))
+    }
+}
+
 /// How much of a segment counts.
 struct Counted {
     /// Bytes that count, 0 if it is no segment.
@@ -69,7 +80,7 @@ struct Counted {
 /// Opens the log in a folder.
 ///
 /// # Errors
-/// When the folder cannot be used, or holds segments of a form that we do not know.
+/// When the folder cannot be used, or holds segments of a form, or definitions of a kind, that we do not know.
 pub(super) fn open(path: &Path) -> io::Result<(Log, Memoir)> {
     let folder = Folder::open(path)?;
     let mut reader = Reader {
@@ -132,17 +143,19 @@ pub(super) fn open(path: &Path) -> io::Result<(Log, Memoir)> {
     let mut log = Log { folder, shelf, segments, definitions, next_record };
     let mut memoir =
         Memoir { crashed: !clean, next_record: NonZeroU64::new(next_record), ..Memoir::default() };
+    let mut queues = HashSet::new();
     for (key, value) in &log.definitions {
-        match Definition::decode(key, value) {
-            Ok(definition) => {
-                // Queues are numbered from the same sequence.
-                if let Definition::Queue { uid, .. } = &definition {
-                    memoir.next_record = memoir.next_record.max(NonZeroU64::new(uid.0 + 1));
-                }
-                memoir.definitions.push(definition);
-            }
-            Err(Malformed) => tracing::error!("a definition in the log means nothing to this version"),
+        let definition = Definition::decode(key, value).map_err(|Malformed| unknown_definition())?;
+        if let Definition::Queue { uid, .. } = &definition {
+            // Queues are numbered from the same sequence.
+            memoir.next_record = memoir.next_record.max(NonZeroU64::new(uid.0 + 1));
+            queues.insert(*uid);
         }
+        memoir.definitions.push(definition);
+    }
+    if damage.records > 0 {
+        let homeless = messages.iter().filter(|(message, _)| !queues.contains(&message.queue));
+        keep_homeless(&log.folder, homeless.map(|(_, place)| place.segment))?;
     }
     memoir.messages.reserve_exact(messages.len());
     for (message, place) in messages {
@@ -150,6 +163,32 @@ pub(super) fn open(path: &Path) -> io::Result<(Log, Memoir)> {
         memoir.messages.push(message);
     }
     Ok((log, memoir))
+}
+
+/// A whole record that we cannot read was written by another version. Without it its queue, and what is in that, would be gone.
+fn unknown_definition() -> io::Error {
+    let text = "it holds a definition that means nothing to this version of the broker: start the version that wrote it, or use \
+                another folder";
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+/// Keeps the segments of messages beside that are not in any queue, which may be because of the damage.
+fn keep_homeless(folder: &Folder, segments: impl Iterator<Item = u32>) -> io::Result<()> {
+    let (mut count, mut numbers) = (0_usize, BTreeSet::new());
+    for number in segments {
+        count += 1;
+        numbers.insert(number);
+    }
+    for number in numbers {
+        let kept = folder.keep_copy(number)?;
+        tracing::error!(
+            messages = count,
+            kept = %kept.display(),
+            "the log is damaged, and holds messages of queues that it does not know, maybe for that; they are kept in files beside, \
+             and the broker goes on without them: check the disk, and remove those files when nothing in them is missed"
+        );
+    }
+    Ok(())
 }
 
 impl Reader {
@@ -177,6 +216,8 @@ impl Reader {
         let mut cursor = MAGIC.len();
         let mut counted = cursor;
         let mut damaged = Vec::new();
+        // Of the batch that is being read: whether it is whole so far, and where something is taken away by it.
+        let (mut is_torn, mut takings) = (false, Vec::new());
         while cursor < bytes.len() {
             let rest = &bytes[cursor..];
             let is_hidden = match record::read(rest) {
@@ -194,14 +235,30 @@ impl Reader {
                 Found::Record(kind, payload, size) => {
                     let place = u32::try_from(cursor).map_err(io::Error::other)?;
                     match self.record(kind, payload, number, place, size) {
-                        Ok(true) => counted = cursor + size,
+                        Ok(true) => {
+                            if is_last && is_torn && !takings.is_empty() {
+                                tracing::warn!(file = %path.display(), place = counted, "what was removed together with a damaged record comes again");
+                                self.pending.retain(|change| !change.takes_away());
+                                record::spoil(file, bytes, &takings)?;
+                            }
+                            self.apply();
+                            (is_torn, counted) = (false, cursor + size);
+                            takings.clear();
+                        }
+                        Ok(false) if self.pending.last().is_some_and(Change::takes_away) => {
+                            takings.push(cursor);
+                        }
                         Ok(false) => {}
-                        Err(Malformed) => damaged.push(cursor),
+                        Err(Malformed) => {
+                            damaged.push(cursor);
+                            is_torn = true;
+                        }
                     }
                     size
                 }
                 Found::Damaged(size) => {
                     damaged.push(cursor);
+                    is_torn = true;
                     size
                 }
                 Found::Nothing => break,
@@ -229,7 +286,7 @@ impl Reader {
         Ok(Counted { length: counted as u64, hidden })
     }
 
-    /// Takes note of a record; returns whether everything up to here counts.
+    /// Takes note of a record; returns whether it says that everything up to here counts.
     fn record(
         &mut self,
         kind: Kind,
@@ -264,10 +321,7 @@ impl Reader {
                 Change::Snapshot(next_record, owned.collect())
             }
             Kind::Clean => Change::Clean,
-            Kind::Commit => {
-                self.apply();
-                return Ok(true);
-            }
+            Kind::Commit => return Ok(true),
         };
         self.pending.push(change);
         Ok(false)

@@ -11,6 +11,8 @@ pub(super) const MAGIC: [u8; 8] = *b"msgfloL1";
 const EXTENSION: &str = "segment";
 /// Of what could not be read of the segment with the same number.
 const DAMAGED: &str = "damaged";
+/// A copy of the segment with the same number, which holds messages of no queue that is known.
+const HOMELESS: &str = "homeless.damaged";
 const LOCK: &str = "lock";
 
 /// Where segments are made.
@@ -152,6 +154,15 @@ impl Folder {
         let mut file = File::create(&path)?;
         file.write_all(bytes)?;
         file.sync_all()?;
+        self.sync()?;
+        Ok(path)
+    }
+
+    /// Keeps a copy of a segment beside it; returns where.
+    pub(super) fn keep_copy(&self, number: u32) -> io::Result<PathBuf> {
+        let path = self.path(number).with_extension(HOMELESS);
+        fs::copy(self.path(number), &path)?;
+        File::open(&path)?.sync_all()?;
         self.sync()?;
         Ok(path)
     }

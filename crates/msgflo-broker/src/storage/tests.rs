@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
 
+use amq_protocol::types::FieldTable;
 use bytes::Bytes;
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -15,7 +16,9 @@ use tempfile::TempDir;
 use super::log::Log;
 use super::segment::Segment;
 use super::{News, Opened, recovery};
-use crate::broker::{Charge, Effect, Memoir, Memory, Message, Name, Pages, Put, QueueUid, RecordId};
+use crate::broker::{
+    Charge, Definition, Effect, Memoir, Memory, Message, Name, Pages, Put, QueueUid, RecordId,
+};
 
 const QUEUE: QueueUid = QueueUid(1_000_000);
 
@@ -43,6 +46,18 @@ fn put(number: u64, body: &[u8]) -> Effect {
         returns: 0,
         message: Arc::new(message),
     })
+}
+
+fn define() -> Effect {
+    let definition = Definition::VirtualHost(Name::new("v"));
+    Effect::Define { key: definition.key(), value: Some(definition.value()) }
+}
+
+/// The queue of all messages here.
+fn define_queue() -> Effect {
+    let (vhost, name, arguments) = (Name::new("/"), Name::new("q"), FieldTable::default());
+    let definition = Definition::Queue { vhost, name, uid: QUEUE, auto_delete: false, arguments };
+    Effect::Define { key: definition.key(), value: Some(definition.value()) }
 }
 
 fn remove(number: u64) -> Effect {
@@ -82,8 +97,7 @@ fn what_was_committed_comes_back() {
     let folder = TempDir::new().unwrap();
     let (mut log, memoir) = open(folder.path());
     assert_eq!((numbers(&memoir), memoir.crashed), (vec![], false));
-    let define = Effect::Define { key: b"k".to_vec(), value: Some(b"v".to_vec()) };
-    log.commit(&[define, put(1, b"a"), put(2, b"b")], true).unwrap();
+    log.commit(&[define(), put(1, b"a"), put(2, b"b")], true).unwrap();
     log.commit(&[remove(1), Effect::Returned { record: id(2), returns: 3 }, put(3, b"c"), remove(3)], true)
         .unwrap();
     drop(log);
@@ -171,8 +185,7 @@ fn lose_power(folder: &Path, log: Log) {
 fn definitions_outlive_the_segment_that_they_were_made_in() {
     let folder = TempDir::new().unwrap();
     let (mut log, _) = open(folder.path());
-    let define = Effect::Define { key: b"k".to_vec(), value: Some(b"v".to_vec()) };
-    log.commit(&[define], true).unwrap();
+    log.commit(&[define()], true).unwrap();
     drop(log);
     let (mut log, _) = open(folder.path());
     log.commit(&[remove(7)], false).unwrap();
@@ -354,6 +367,91 @@ fn damage_costs_only_what_it_hits() {
     file.write_all_at(b"?", place as u64).unwrap();
     assert!(body(&log, 3).is_none());
     assert!(body(&log, 1).is_some());
+}
+
+/// Damages a byte of a file where these bytes are.
+fn damage(path: &Path, wanted: &[u8]) {
+    let bytes = fs::read(path).unwrap();
+    let place = bytes.windows(wanted.len()).position(|window| window == wanted).unwrap();
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(&[!wanted[0]], place as u64).unwrap();
+}
+
+/// The pages of a batch reach the disk in any order. A message that moved must not be gone from both its places.
+#[test]
+fn a_batch_with_a_hole_takes_nothing_away() {
+    for is_followed in [false, true] {
+        let folder = TempDir::new().unwrap();
+        let (mut log, _) = open(folder.path());
+        log.commit(&[define(), put(1, &[b'1'; 100]), put(2, &[b'2'; 100])], true).unwrap();
+        log.commit(&[remove(2)], true).unwrap();
+        let Effect::Define { key, .. } = define() else { unreachable!("that is what it makes") };
+        let undefine = Effect::Define { key, value: None };
+        log.commit(&[undefine, put(3, &[b'3'; 100]), put(4, &[b'4'; 100]), remove(1)], true).unwrap();
+        if is_followed {
+            log.commit(&[put(5, &[b'5'; 100]), remove(4)], true).unwrap();
+        }
+        drop(log);
+        damage(&segments(folder.path())[0], &[b'3'; 100]);
+        // Also when that is no longer the last segment.
+        for _ in 0..3 {
+            let (mut log, memoir) = open(folder.path());
+            assert_eq!(numbers(&memoir), if is_followed { [1, 5] } else { [1, 4] });
+            assert_eq!(log.definitions.len(), 1);
+            assert_eq!(body(&log, 1), Some(vec![b'1'; 100]));
+            log.commit(&[], true).unwrap();
+        }
+        // What is removed later is gone.
+        open(folder.path()).0.commit(&[remove(1)], true).unwrap();
+        assert!(!numbers(&open(folder.path()).1).contains(&1));
+    }
+}
+
+#[test]
+fn messages_of_a_queue_that_damage_hides_are_kept_aside() {
+    let folder = TempDir::new().unwrap();
+    open(folder.path()).0.commit(&[define_queue()], true).unwrap();
+    let (mut log, _) = open(folder.path());
+    log.commit(&[put(7, &[b'7'; 100])], true).unwrap();
+    assert!(log.reclaim().unwrap());
+    drop(log);
+    let (log, memoir) = open(folder.path());
+    assert_eq!((numbers(&memoir), memoir.definitions.len()), (vec![7], 1));
+    drop(log);
+    let path = segments(folder.path()).remove(0);
+    // In the only snapshot there is.
+    damage(&path, &QUEUE.0.to_be_bytes());
+    let damaged = fs::read(&path).unwrap();
+    let (mut log, memoir) = open(folder.path());
+    assert!(memoir.definitions.is_empty());
+    log.commit(&[remove(7)], true).unwrap();
+    while log.reclaim().unwrap() {}
+    assert!(!path.exists());
+    let kept = files(folder.path(), "damaged");
+    assert_eq!(kept.len(), 1);
+    assert_eq!(fs::read(&kept[0]).unwrap(), damaged);
+}
+
+#[test]
+fn without_damage_a_message_without_a_queue_is_no_matter() {
+    let folder = TempDir::new().unwrap();
+    open(folder.path()).0.commit(&[put(7, b"of a queue that was deleted")], true).unwrap();
+    assert_eq!(numbers(&open(folder.path()).1), [7]);
+    assert!(files(folder.path(), "damaged").is_empty());
+}
+
+#[test]
+fn a_definition_of_another_version_is_refused_and_nothing_is_touched() {
+    let folder = TempDir::new().unwrap();
+    let define = Effect::Define { key: b"?".to_vec(), value: Some(b"v".to_vec()) };
+    open(folder.path()).0.commit(&[define, put(1, b"a")], true).unwrap();
+    let path = segments(folder.path()).remove(0);
+    let before = fs::read(&path).unwrap();
+    for _ in 0..2 {
+        let error = recovery::open(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("start the version that wrote it"), "{error}");
+    }
+    assert_eq!((segments(folder.path()).len(), fs::read(&path).unwrap()), (1, before));
 }
 
 #[test]

@@ -53,9 +53,9 @@ impl Assembler {
         }
     }
 
-    /// Whether a message has begun and not ended.
-    pub(crate) fn is_unfinished(&self) -> bool {
-        self.unfinished > 0
+    /// Bytes of messages that have begun and not ended.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.unfinished
     }
 
     /// Takes a frame; returns the command that it completes, if any.
@@ -240,11 +240,11 @@ mod tests {
         let raw = vec![0; 131_000];
         assembler.accept(publish(1)).unwrap();
         assembler.accept(header(1, 2, &raw)).unwrap();
-        assert!(assembler.is_unfinished());
+        assert_eq!(assembler.unfinished(), raw.len());
         assert_eq!(memory.used(), raw.len());
         assembler.accept(Frame::Body(1, b"a")).unwrap();
         assert!(assembler.accept(Frame::Body(1, b"b")).unwrap().is_some());
-        assert!(!assembler.is_unfinished());
+        assert_eq!(assembler.unfinished(), 0);
         assert_eq!(memory.used(), 0);
     }
 }

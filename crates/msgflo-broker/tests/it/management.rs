@@ -313,3 +313,70 @@ async fn users_of_the_definitions_open_their_own_virtual_hosts() {
     let bad = Options { definitions: Some("{".to_owned()), ..Options::default() };
     assert!(matches!(Server::start(bad).await, Err(msgflo_broker::Error::Definitions { .. })));
 }
+
+/// Ann has a virtual host of her own; somebody else is at work in another one.
+#[tokio::test]
+async fn users_see_and_end_only_what_is_in_their_own_virtual_hosts() {
+    let permission = |user: &str, vhost: &str| json!({"user": user, "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*"});
+    let thing = |name: &str, vhost: &str| json!({"name": name, "vhost": vhost, "durable": true, "auto_delete": false, "arguments": {}});
+    let definitions = json!({
+        "vhosts": [{"name": "hers"}, {"name": "other"}],
+        "users": [{"name": "ann", "password": "a", "tags": []}, {"name": "bob", "password": "b", "tags": []}],
+        "permissions": [permission("ann", "hers"), permission("bob", "other")],
+        "queues": [thing("q", "hers"), thing("secret", "other")],
+    });
+    let guest = msgflo_broker::User::new(Credentials::default());
+    let managed = Managed::with(Options {
+        definitions: Some(definitions.to_string()),
+        users: vec![guest],
+        ..Options::default()
+    })
+    .await;
+    let at_work = async |userinfo: &str, vhost: &str, queue: &str| {
+        let url = format!("amqp://{userinfo}@{}/{vhost}", managed.broker.addr());
+        let connection = Connection::connect(&url, ConnectionProperties::default()).await.expect("a user");
+        let channel = connection.create_channel().await.expect("a channel");
+        let consumer = consume(&channel, queue, "tag").await;
+        (connection, channel, consumer)
+    };
+    let _ann = at_work("ann:a", "hers", "q").await;
+    let (_connection, _channel, mut bobs) = at_work("bob:b", "other", "secret").await;
+    let ask = async |method: Method, user: &str, password: &str, path: &str| {
+        let request = managed.http.request(method, format!("{}/api/{path}", managed.base));
+        let answer = request.basic_auth(user, Some(password)).send().await.expect("an answer");
+        let status = answer.status();
+        let text = answer.text().await.expect("text");
+        (status, serde_json::from_str::<Value>(&text).unwrap_or(Value::Null))
+    };
+
+    for list in ["queues", "exchanges", "bindings", "connections", "channels", "consumers", "vhosts"] {
+        let (status, seen) = ask(Method::GET, "ann", "a", list).await;
+        assert_eq!(status, StatusCode::OK);
+        let count = |seen: &Value| seen.as_array().map_or(0, Vec::len);
+        assert!(count(&seen) > 0 && !seen.to_string().contains("other"), "{list}: {seen}");
+        // Who may open everything sees everything.
+        let (_, all) = ask(Method::GET, "guest", "guest", list).await;
+        assert!(count(&all) >= 2 * count(&seen), "{list}: {all}");
+    }
+    let (_, overview) = ask(Method::GET, "ann", "a", "overview").await;
+    for (kind, count) in [("queues", 1), ("connections", 1), ("channels", 1), ("consumers", 1)] {
+        assert_eq!(overview["object_totals"][kind], count, "{kind}");
+    }
+    let (_, exported) = ask(Method::GET, "ann", "a", "definitions").await;
+    assert_eq!(exported["vhosts"], json!([{"name": "hers"}]));
+    assert!(!exported.to_string().contains("other"), "{exported}");
+
+    let metrics = managed.http.get(format!("{}/metrics/per-object", managed.base));
+    let metrics = metrics.basic_auth("ann", Some("a")).send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("hers") && !metrics.contains("other"), "{metrics}");
+
+    let (_, theirs) = ask(Method::GET, "bob", "b", "connections").await;
+    let name = theirs[0]["name"].as_str().unwrap().replace(' ', "%20").replace('>', "%3E");
+    let path = format!("connections/{name}");
+    let (status, _) = ask(Method::DELETE, "ann", "a", &path).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert_eq!(ask(Method::GET, "bob", "b", "connections").await.1, theirs);
+    let (status, _) = ask(Method::DELETE, "bob", "b", &path).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert!(tokio::time::timeout(PATIENCE, futures_util::StreamExt::next(&mut bobs)).await.is_ok());
+}

@@ -79,6 +79,7 @@ impl Network {
             failing: slots.map_or(0, |slots| slots.failing()),
             restarts: slots.map_or(0, |slots| slots.restarts),
             pids: slots.map(|slots| slots.pids().collect()).unwrap_or_default(),
+            since: slots.map(|slots| slots.since().collect()).unwrap_or_default(),
             last_exit: slots.and_then(|slots| slots.last_exit.clone()),
         }
     }

@@ -93,7 +93,7 @@ fn bucket(jobs: f64) -> usize {
 mod tests {
     use super::*;
 
-    const WAITS: Waits = Waits { slack: 35.0, blind: 65.0, boot: 50.0 };
+    const WAITS: Waits = Waits { slack: 35.0, blind: 65.0, boot: 50.0, stale: 5.0 };
 
     fn hours(every: u32) -> Bursts {
         let mut bursts = Bursts::default();

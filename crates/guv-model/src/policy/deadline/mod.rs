@@ -139,13 +139,14 @@ impl History {
             Some(_) => _ = self.waiting_since.get_or_insert(since.unwrap_or(now)),
             None => {}
         }
-        let came = self.traffic.observe(role, observation, self.waits(role), now);
-        let blind = role.boot.as_secs_f64() + self.usual.seconds;
-        self.lull.observe(role, came, observation.workers, blind);
         if let Some(workers) = observation.workers {
             self.first.get_or_insert((now, workers.current));
             self.starts.observe(workers, role.boot.as_secs_f64(), now);
         }
+        let booting = self.starts.expected(0.0, now).map(|(workers, _)| workers).sum();
+        let came = self.traffic.observe(role, observation, self.waits(role), booting, now);
+        let blind = role.boot.as_secs_f64() + self.usual.seconds;
+        self.lull.observe(role, came, observation.workers, blind);
         if let Some(interval) = interval {
             let seconds = interval.as_secs_f64();
             let usual = self.traffic.forecast().rate * seconds;
@@ -181,11 +182,15 @@ impl History {
     }
 
     /// How old those are that wait: ages, and how many are at least as old.
-    fn ages(&self, ready: f64, oldest: f64) -> Vec<(f64, f64)> {
+    fn ages(&self, ready: f64, oldest: f64, now: Timestamp) -> Vec<(f64, f64)> {
         if ready == 0.0 {
             return Vec::new();
         }
+        let empty =
+            self.waiting_since.map_or(f64::INFINITY, |since| now.saturating_since(since).as_secs_f64());
         let mut ages = self.traffic.ages(ready);
+        // Nothing waited then: whatever is taken to have come before has been done.
+        ages.retain(|(age, _)| *age <= empty);
         // What came may not be known well: then ages are taken to fall evenly from the oldest job to the newest.
         ages.extend([(oldest / 2.0, ready / 2.0), (oldest, 0.0)]);
         ages
@@ -220,7 +225,7 @@ impl History {
         let slack = (deadline - mean - TAIL * deviation).max(deadline / 2.0);
         // A burst begins half an interval before it is seen, on average.
         let boot = role.boot.as_secs_f64();
-        Waits { slack, blind: boot + self.usual.seconds / 2.0, boot }
+        Waits { slack, blind: boot + self.usual.seconds / 2.0, boot, stale: self.stale() }
     }
 
     /// How old what is seen may be, seconds.
@@ -263,7 +268,7 @@ impl History {
         Outlook {
             ready: ready as f64,
             held: held.jobs().unwrap_or(0) as f64,
-            ages: self.ages(ready as f64, self.oldest(observation, now).as_secs_f64()),
+            ages: self.ages(ready as f64, self.oldest(observation, now).as_secs_f64(), now),
             slack,
             blind: waits.blind,
             mean,

@@ -29,6 +29,10 @@ const SHORTEST: Duration = Duration::from_millis(900);
 const LONGEST: Duration = Duration::from_secs(600);
 /// No source is believed that tells of more jobs per second than this.
 const FASTEST: f64 = 1e9;
+/// Brokers tell of what was published, and how fast, so late at the most.
+const LATE: Duration = Duration::from_secs(6);
+/// While nothing waits it is doubted, with this time constant, that whoever may hold a job does, seconds.
+const DOUBT: f64 = 300.0;
 /// So many arrivals are always thought possible within one look.
 const FEWEST: f64 = 0.3;
 
@@ -91,8 +95,10 @@ pub(crate) struct Traffic {
     silence: Silence,
     /// How long jobs may wait, and how long they would wait for a worker: as of the last look.
     waits: Waits,
-    /// Jobs that were reckoned to have come before they did, where the balance tells.
+    /// Jobs that were reckoned to have come before they did, or before they were told of.
     ahead: f64,
+    /// Of the jobs that may be in hand where nobody counts them, the part that is believed to be.
+    believed: f64,
     /// Seconds observed.
     age: f64,
     seen: Option<Seen>,
@@ -107,6 +113,8 @@ pub(super) struct Waits {
     pub(super) blind: f64,
     /// So long a start takes.
     pub(super) boot: f64,
+    /// So old what is seen may be.
+    pub(super) stale: f64,
 }
 
 impl Waits {
@@ -128,26 +136,67 @@ struct Gathered {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     at: Timestamp,
-    jobs: f64,
-    finished: Option<u64>,
+    ready: f64,
+    /// Jobs in hand, where they are counted.
+    held: Option<f64>,
+    published: Option<u64>,
+    finished: Option<Finished>,
+}
+
+impl Seen {
+    /// How many more jobs there are, as far as they are counted; negative for fewer.
+    fn more_than(&self, before: &Self) -> f64 {
+        let held = self.held.zip(before.held).map_or(0.0, |(now, before)| now - before);
+        self.ready - before.ready + held
+    }
+}
+
+/// A sum of the jobs that are done, by who counts them.
+#[derive(Clone, Copy, Debug)]
+enum Finished {
+    Reported(u64),
+    Acknowledged(u64),
+}
+
+impl Finished {
+    /// How many were done since.
+    fn since(self, before: Self) -> Option<u64> {
+        match (before, self) {
+            (Self::Reported(before), Self::Reported(now))
+            | (Self::Acknowledged(before), Self::Acknowledged(now)) => now.checked_sub(before),
+            _ => None,
+        }
+    }
+}
+
+/// How much a sum has grown. One that has shrunk has started anew.
+fn grown(before: Option<u64>, now: Option<u64>) -> Option<u64> {
+    now?.checked_sub(before?)
 }
 
 impl Traffic {
-    /// Takes in a look at the queue; returns how many jobs have come since the last one, 0 where that is not known. Without the
+    /// Takes in a look at the queue, while so many of the workers boot; returns how many jobs have come since the last one, 0 where that is not known. Without the
     /// number of ready messages a look tells nothing.
     pub(super) fn observe(
         &mut self,
         role: &RoleConfig,
         observation: &Observation,
         waits: Waits,
+        booting: u32,
         now: Timestamp,
     ) -> f64 {
         self.waits = waits;
         let queue = &observation.queue;
         let Some(ready) = queue.ready else { return 0.0 };
-        let held = InFlight::of(queue, observation.workers, role.concurrency).jobs().unwrap_or(0);
-        let jobs = ready.saturating_add(held) as f64;
-        let seen = Seen { at: now, jobs, finished: queue.reports.map(|reports| reports.finished) };
+        let in_flight = InFlight::of(queue, observation.workers, role.concurrency);
+        let held = match in_flight {
+            InFlight::Counted(jobs) | InFlight::Reported(jobs) => Some(jobs as f64),
+            InFlight::AtMost(_) | InFlight::Unknown => None,
+        };
+        // What workers report comes first: it is as new as what is seen of the queue.
+        let reported = queue.reports.map(|reports| Finished::Reported(reports.finished));
+        let finished = reported.or(queue.acknowledged.map(Finished::Acknowledged));
+        let seen = Seen { at: now, ready: ready as f64, held, published: queue.published, finished };
         let Some(before) = self.seen else {
             self.seen = Some(seen);
             return 0.0;
@@ -162,13 +211,27 @@ impl Traffic {
             self.periodic.pause();
             return 0.0;
         }
-        let arrivals = if let Some(rate) = queue.fill_rate {
-            rate * seconds
+        self.believed = if ready > 0 { 1.0 } else { self.believed * (-seconds / DOUBT).exp() };
+        let counted = grown(before.published, seen.published).map(|jobs| jobs as f64);
+        let more = seen.more_than(&before);
+        let arrivals = if let Some(told) = counted.or(queue.fill_rate.map(|rate| rate * seconds)) {
+            // What is plainly there has come, though nobody tells of it yet; it is not counted again once somebody does.
+            let arrivals = (told - self.ahead).max(more).max(0.0);
+            let untold = arrivals - (told - self.ahead);
+            self.ahead = if gap < LATE { untold } else { untold.min((more - told).max(0.0)) };
+            arrivals
         } else {
-            let balance = arrivals_by_balance(&before, &seen, queue.drain_rate, role, held as f64, seconds)
-                - self.ahead;
+            let worked = held.unwrap_or_else(|| {
+                // Who boots holds nothing, and consumes nothing yet.
+                let idle = if queue.consumers.is_some() { 0 } else { booting * role.concurrency.get() };
+                self.believed * (in_flight.jobs().unwrap_or(0) as f64 - f64::from(idle)).max(0.0)
+            });
+            let done = done_since(&before, &seen, queue.drain_rate, seconds);
+            // Where nobody tells: as much as the jobs in hand would have been done, going by how long one takes.
+            let done = done.unwrap_or_else(|| worked * seconds / role.processing.as_secs_f64());
+            let balance = more + done - self.ahead;
             // What was done by the balance and is still there is done later.
-            self.ahead = (-balance).clamp(0.0, held as f64);
+            self.ahead = (-balance).clamp(0.0, worked);
             balance
         };
         let arrivals = if arrivals > 0.0 { arrivals.min(FASTEST * seconds) } else { 0.0 };
@@ -208,7 +271,9 @@ impl Traffic {
         self.silence.observe(jobs, seconds);
         let of_all = seconds / observed;
         let expected = (expected * seconds / TOGETHER).max(FEWEST);
-        let deviation = ((jobs - expected).powi(2) / expected).min(WILDEST);
+        // Seen now later and now sooner after it was counted, more and fewer are seen of what comes evenly.
+        let blur = (expected / seconds * self.waits.stale).powi(2) / 6.0;
+        let deviation = (((jobs - expected).powi(2) - blur) / expected).min(WILDEST);
         self.dispersion += (seconds / DISPERSED).min(1.0).max(of_all) * (deviation - self.dispersion);
     }
 
@@ -264,21 +329,8 @@ impl Traffic {
     }
 }
 
-/// What has come is what there is more of, and what was done meanwhile.
-fn arrivals_by_balance(
-    before: &Seen,
-    now: &Seen,
-    drain_rate: Option<f64>,
-    role: &RoleConfig,
-    held: f64,
-    seconds: f64,
-) -> f64 {
-    let counted = match (before.finished, now.finished) {
-        // A sum that has shrunk has started anew.
-        (Some(before), Some(now)) if now >= before => Some((now - before) as f64),
-        _ => drain_rate.map(|rate| rate.max(0.0) * seconds),
-    };
-    // Where nobody tells: as much as the jobs in hand would have been done, going by how long one takes.
-    let done = counted.unwrap_or_else(|| held * seconds / role.processing.as_secs_f64());
-    now.jobs - before.jobs + done
+/// How many jobs were done between two looks, where somebody counts them or tells how fast.
+fn done_since(before: &Seen, now: &Seen, drain_rate: Option<f64>, seconds: f64) -> Option<f64> {
+    let counted = now.finished.zip(before.finished).and_then(|(now, before)| now.since(before));
+    counted.map(|jobs| jobs as f64).or_else(|| drain_rate.map(|rate| rate.max(0.0) * seconds))
 }

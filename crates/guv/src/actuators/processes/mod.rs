@@ -124,7 +124,7 @@ impl Actuator for Processes {
         _: Option<&AppName>,
         roles: &[&RoleConfig],
     ) -> Answers<Option<WorkerCount>, ActuatorError> {
-        let workers = names(roles);
+        let workers = roles.iter().map(|role| (role.worker.clone(), role.boot)).collect();
         match self.ask(|reply| Command::Count { workers, reply }).await {
             Ok(counts) => {
                 let counts = counts.into_iter().map(|count| Ok(Some(count)));

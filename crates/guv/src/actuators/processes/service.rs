@@ -17,8 +17,9 @@ use super::spawn::{Recipe, Rest, Started, spawn};
 
 /// What the handle can ask for.
 pub(super) enum Command {
+    /// With how long one takes to boot.
     Count {
-        workers: Vec<WorkerName>,
+        workers: Vec<(WorkerName, Duration)>,
         reply: oneshot::Sender<Vec<WorkerCount>>,
     },
     /// What is wrong with them.
@@ -164,9 +165,9 @@ impl Service {
         // Whoever asked may have gone.
         match command {
             Command::Count { workers, reply } => {
-                let count = |worker: &WorkerName| match self.units.get(worker) {
-                    Some(unit) => unit.slots.count(now),
-                    None => Slots::default().count(now),
+                let count = |(worker, boot): &(WorkerName, Duration)| match self.units.get(worker) {
+                    Some(unit) => unit.slots.count(*boot, now),
+                    None => Slots::default().count(*boot, now),
                 };
                 let _ = reply.send(workers.iter().map(count).collect());
             }
@@ -192,7 +193,7 @@ impl Service {
             }
             Command::Keep { workers, reply } => {
                 for (worker, unit) in self.units.iter_mut().filter(|(worker, _)| !workers.contains(worker)) {
-                    let left = unit.slots.count(now).current;
+                    let left = unit.slots.staying();
                     if left > 0 {
                         tracing::info!(
                             worker = worker.as_str(),

@@ -165,13 +165,12 @@ impl Slots {
         self.slots.is_empty()
     }
 
-    /// Those that wait to be started count as wanted, but not as up; nor does one that has failed, until it has stayed. What
-    /// a process has left behind drains, while another one is wanted in its place.
-    pub(super) fn count(&self, now: Instant) -> WorkerCount {
+    /// Those that wait to be started count as wanted, but not as up; nor does one that has had less than `boot`, nor one
+    /// that has failed, until it has stayed. What a process has left behind drains, while another one is wanted in its place.
+    pub(super) fn count(&self, boot: Duration, now: Instant) -> WorkerCount {
         let drains = |slot: &Slot| matches!(slot.phase, Phase::Stopping { .. } | Phase::Leaderless { .. });
-        let waits = |slot: &Slot| matches!(slot.phase, Phase::Waiting { .. } | Phase::Leaderless { .. });
         WorkerCount {
-            booting: Some(self.number_of(|slot| waits(slot) || slot.is_failing(now))),
+            booting: Some(self.number_of(|slot| slot.is_booting(boot, now) || slot.is_failing(now))),
             draining: Some(self.number_of(drains)),
             drains: true,
             ..WorkerCount::running(self.staying())
@@ -183,7 +182,8 @@ impl Slots {
         self.number_of(|slot| slot.is_failing(now))
     }
 
-    fn staying(&self) -> u32 {
+    /// How many there are, or are to be, that were not told to stop.
+    pub(super) fn staying(&self) -> u32 {
         self.number_of(|slot| !matches!(slot.phase, Phase::Stopping { .. }))
     }
 
@@ -193,6 +193,15 @@ impl Slots {
 }
 
 impl Slot {
+    /// A process says nothing when it is ready: it is taken to be so when it has had the time.
+    fn is_booting(&self, boot: Duration, now: Instant) -> bool {
+        match self.phase {
+            Phase::Waiting { .. } | Phase::Leaderless { .. } => true,
+            Phase::Running { since } => now.saturating_duration_since(since) < boot,
+            Phase::Stopping { .. } => false,
+        }
+    }
+
     fn is_failing(&self, now: Instant) -> bool {
         let stays = match self.phase {
             Phase::Waiting { .. } | Phase::Leaderless { .. } => false,
@@ -220,6 +229,7 @@ mod tests {
     use super::*;
 
     const GRACE: Duration = Duration::from_secs(15);
+    const BOOT: Duration = Duration::from_secs(1);
 
     fn wanting(wanted: u32, now: Instant) -> (Slots, Vec<Step>) {
         let mut slots = Slots::default();
@@ -236,11 +246,11 @@ mod tests {
         slots.want(1, GRACE);
         assert_eq!(slots.plan(now), [Step::Terminate(2)]);
         assert_eq!(slots.plan(now), [], "once");
-        assert_eq!((slots.count(now).current, slots.count(now).draining), (1, Some(1)));
+        assert_eq!((slots.count(BOOT, now).current, slots.count(BOOT, now).draining), (1, Some(1)));
         assert_eq!(slots.wake(), Some(now + GRACE));
         assert_eq!(slots.plan(now + GRACE), [Step::Kill(2)]);
         assert_eq!(slots.exited(2, now + GRACE), None);
-        assert_eq!((slots.wake(), slots.count(now).draining), (None, Some(0)));
+        assert_eq!((slots.wake(), slots.count(BOOT, now).draining), (None, Some(0)));
     }
 
     #[test]
@@ -253,7 +263,7 @@ mod tests {
             let pause = slots.exited(1, now);
             assert_eq!(slots.failing(now), 1);
             assert_eq!(
-                slots.count(now),
+                slots.count(BOOT, now),
                 WorkerCount { booting: Some(1), draining: Some(0), drains: true, ..WorkerCount::running(1) }
             );
             let next = slots.wake().unwrap();
@@ -261,13 +271,31 @@ mod tests {
             pauses.push((next - now).as_millis());
             now = next;
             assert_eq!(slots.plan(now), [Step::Spawn(1)]);
-            assert_eq!((slots.failing(now), slots.count(now).booting), (1, Some(1)), "it has not stayed yet");
+            assert_eq!(
+                (slots.failing(now), slots.count(BOOT, now).booting),
+                (1, Some(1)),
+                "it has not stayed yet"
+            );
         }
         assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
         let now = now + STABLE;
-        assert_eq!((slots.failing(now), slots.count(now).booting), (0, Some(0)), "it has stayed");
+        assert_eq!((slots.failing(now), slots.count(BOOT, now).booting), (0, Some(0)), "it has stayed");
         assert_eq!(slots.exited(1, now), Some(Duration::ZERO));
         assert_eq!(slots.plan(now), [Step::Spawn(1)], "it lived a while");
+    }
+
+    #[test]
+    fn those_that_run_boot_until_they_have_had_the_time() {
+        let now = Instant::now();
+        let (mut slots, _) = wanting(3, now);
+        let booting = |slots: &Slots, after| slots.count(BOOT, now + after).booting;
+        assert_eq!(booting(&slots, BOOT / 2), Some(3));
+        slots.want(5, GRACE);
+        slots.plan(now + BOOT / 2);
+        assert_eq!((booting(&slots, BOOT), booting(&slots, BOOT * 3 / 2)), (Some(2), Some(0)));
+        slots.exited(1, now + STABLE);
+        slots.plan(now + STABLE);
+        assert_eq!(booting(&slots, STABLE), Some(1), "the one that takes the place of another boots, too");
     }
 
     #[test]
@@ -305,11 +333,11 @@ mod tests {
         let now = Instant::now();
         let (mut slots, steps) = wanting(100_000, now);
         assert_eq!(steps.len(), AT_ONCE);
-        assert_eq!((slots.count(now).current, slots.wake()), (100_000, Some(now)));
+        assert_eq!((slots.count(BOOT, now).current, slots.wake()), (100_000, Some(now)));
         assert_eq!(slots.plan(now).len(), AT_ONCE);
         slots.want(0, GRACE);
         assert_eq!(slots.plan(now).len(), 2 * AT_ONCE, "those that run are told to end");
-        assert_eq!(slots.count(now).booting, Some(0));
+        assert_eq!(slots.count(BOOT, now).booting, Some(0));
     }
 
     #[test]
@@ -317,7 +345,7 @@ mod tests {
         let now = Instant::now();
         let (mut slots, _) = wanting(1, now);
         assert!(slots.leader_ended(1, now), "nobody had asked for it");
-        let count = slots.count(now);
+        let count = slots.count(BOOT, now);
         assert_eq!((count.current, count.booting, count.draining), (1, Some(1), Some(1)));
         assert_eq!((slots.plan(now), slots.wake()), (vec![], Some(now + GRACE)));
         assert_eq!(slots.plan(now + GRACE), [Step::Kill(1)]);
@@ -327,7 +355,7 @@ mod tests {
             Some(PAUSES.0),
             "it had not lived long, whatever its group has"
         );
-        assert_eq!(slots.count(now).draining, Some(0));
+        assert_eq!(slots.count(BOOT, now).draining, Some(0));
         assert_eq!(slots.plan(now + GRACE + PAUSES.0), [Step::Spawn(1)]);
     }
 
@@ -341,7 +369,7 @@ mod tests {
         slots.want(0, GRACE);
         assert_eq!(slots.plan(now), [Step::Terminate(2)]);
         assert!(!slots.leader_ended(2, now), "it was told to stop, with all of its group");
-        assert_eq!((slots.count(now).draining, slots.wake()), (Some(2), Some(now + GRACE)));
+        assert_eq!((slots.count(BOOT, now).draining, slots.wake()), (Some(2), Some(now + GRACE)));
         assert_eq!(slots.plan(now + GRACE), [Step::Kill(2), Step::Kill(1)]);
         assert_eq!((slots.exited(1, now), slots.exited(2, now)), (None, None));
         assert!(slots.is_empty());

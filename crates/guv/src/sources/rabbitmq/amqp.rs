@@ -49,6 +49,14 @@ impl Amqp {
         self.session(url).await?.declare_all(queues).await
     }
 
+    /// Somebody else has seen these queues: glances need not leave them alone any more.
+    pub(super) async fn are_there<'q>(&self, url: &Url, queues: impl Iterator<Item = &'q QueueName>) {
+        if let Some(session) = self.sessions.lock().await.get(url) {
+            let mut missing = session.missing.lock().unwrap_or_else(PoisonError::into_inner);
+            queues.for_each(|queue| _ = missing.remove(queue));
+        }
+    }
+
     /// Looks at those that there were.
     pub(super) async fn glance(&self, url: &Url, queues: &[QueueName]) -> Result<Looks, Failure> {
         let session = self.session(url).await?;

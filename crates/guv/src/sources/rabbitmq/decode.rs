@@ -11,7 +11,8 @@ use serde::{Deserialize, Deserializer};
 
 /// What a list is asked for.
 pub(super) const COLUMNS: &str = "name,messages_ready,messages_unacknowledged,consumers,head_message_timestamp,\
-                                  message_stats.publish_details.rate,message_stats.ack_details.rate";
+                                  message_stats.publish,message_stats.publish_details.rate,\
+                                  message_stats.ack,message_stats.ack_details.rate";
 
 /// A queue.
 #[derive(Debug, Deserialize)]
@@ -34,6 +35,8 @@ pub(in crate::sources) struct Queue<'a> {
 
 #[derive(Debug, Deserialize)]
 struct Stats {
+    publish: Option<u64>,
+    ack: Option<u64>,
     publish_details: Option<Details>,
     ack_details: Option<Details>,
 }
@@ -85,6 +88,8 @@ impl Queue<'_> {
             consumers: self.consumers,
             fill_rate: stats.and_then(|stats| rate(&stats.publish_details)),
             drain_rate: stats.and_then(|stats| rate(&stats.ack_details)),
+            published: stats.and_then(|stats| stats.publish),
+            acknowledged: stats.and_then(|stats| stats.ack),
             oldest: self.head_message_timestamp.map(|at| now.saturating_sub(Duration::from_secs(at))),
             ..QueueSample::default()
         }
@@ -112,6 +117,7 @@ mod tests {
             consumers: Some(1),
             fill_rate: Some(0.5),
             drain_rate: Some(4.0),
+            published: Some(7),
             oldest: Some(Duration::from_secs(60)),
             ..QueueSample::default()
         };

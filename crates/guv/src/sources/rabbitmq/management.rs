@@ -66,7 +66,11 @@ impl Management {
     ) -> Result<Looks, Failure> {
         let sum = |pattern: QueueName| async move {
             let mut samples = Vec::new();
-            let listed = self.list(endpoint, Some(pattern.as_str()), |_, sample| samples.push(sample)).await;
+            // Queues come and go, and with each its sum: they tell nothing together.
+            let without_sums = |sample| QueueSample { published: None, acknowledged: None, ..sample };
+            let listed = self
+                .list(endpoint, Some(pattern.as_str()), |_, sample| samples.push(without_sums(sample)))
+                .await;
             let look = listed.and_then(|()| QueueSample::sum(samples).ok_or(Failure::Missing));
             (pattern, look)
         };

@@ -179,6 +179,8 @@ impl Queues for Broker {
         if let (Some(url), false) = (&place.amqp, place.regex) {
             if let Ok(looks) = &mut looks {
                 self.glanced.raise(place, looks);
+                let there = looks.iter().filter(|(_, look)| look.is_ok()).map(|(queue, _)| queue);
+                self.amqp.are_there(url, there).await;
             }
             return self.completed(url, looks, queues).await;
         }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::conformance::{Bed, Trouble, conforms, refuses};
-use super::role;
+use super::{apply, count, role};
 
 /// Containers by id: what the Engine tells of each.
 #[derive(Clone, Default)]
@@ -165,4 +165,40 @@ async fn docker_refuses_by_status() {
         bed.engine.0.lock().unwrap().refusal = Some((status, json!({"message": "no"})));
         refuses(&bed, trouble).await;
     }
+}
+
+#[tokio::test]
+async fn containers_of_docker_compose_run_are_not_workers() {
+    let bed = Double::start();
+    {
+        let mut state = bed.engine.0.lock().unwrap();
+        let mut one_off = state.containers["id-first"].clone();
+        one_off["Name"] = json!("shop-resize-run-0123456789ab");
+        one_off["Config"]["Labels"]["com.docker.compose.oneoff"] = json!("True");
+        one_off["State"]["Status"] = json!("running");
+        state.containers.insert("id-console".to_owned(), one_off.clone());
+        // Stopped, and before all others.
+        one_off["State"]["Status"] = json!("exited");
+        state.containers.insert("id-a-migration".to_owned(), one_off);
+    }
+    assert_eq!(count(&bed.docker, &bed.role()).await.unwrap().unwrap().current, 0);
+    let state_of = |id: &str| {
+        let state = bed.engine.0.lock().unwrap();
+        state.containers[id]["State"]["Status"].as_str().unwrap().to_owned()
+    };
+    apply(&bed.docker, &bed.role(), 2).await.unwrap();
+    assert_eq!((state_of("id-first"), state_of("id-a-migration")), ("running".into(), "exited".into()));
+    apply(&bed.docker, &bed.role(), 0).await.unwrap();
+    assert_eq!(state_of("id-console"), "running");
+}
+
+#[test]
+fn what_happens_at_one_socket_does_not_delay_the_others() {
+    let place = |socket: &str| {
+        let role = role(&format!("resize: {{actuator: {{kind: docker, socket: '{socket}'}}}}"));
+        Docker::new().place(&role).expect("it is somewhere")
+    };
+    assert_ne!(place("/run/one.sock"), place("/run/two.sock"));
+    assert_eq!(place("/run/one.sock"), place("unix:///run/one.sock"));
+    assert_eq!(place("tcp://docker:2375").as_str(), "http://docker:2375/");
 }

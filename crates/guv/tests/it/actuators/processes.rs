@@ -26,8 +26,9 @@ struct Workers {
 const POLITE: &str = "polite: trap 'rm -f $$; exit' TERM; touch $$; while :; do sleep 0.05; done";
 /// Hears nothing, and has children.
 const RUDE: &str = "rude: trap '' TERM; touch $$; (while :; do sleep 0.05; done) & echo $! > child; while :; do sleep 0.05; done";
-/// A shell that ends at once when it is told to, and a child of it that has something to finish.
-const LASTING: &str = "lasting: (trap 'sleep $(cat pause); echo end >> story; exit' TERM; echo start $$ >> story; while :; do sleep 0.05; done); true";
+/// A shell that ends at once when it is told to, and a child of it that has something to finish. It writes nothing: when guv is
+/// killed, nobody reads it.
+const LASTING: &str = "lasting: (exec 2>/dev/null; trap 'sleep $(cat pause); echo end >> story; exit' TERM; echo start $$ >> story; while :; do sleep 0.05; done); true";
 /// A shell that ends at once when it is told to, and a child of it that does not hear.
 const DEAF: &str =
     "deaf: (trap '' TERM; exec sh -c 'echo $PPID $$ > deaf; while :; do sleep 0.05; done'); true";
@@ -322,10 +323,20 @@ async fn a_role_is_accepted_if_there_is_something_to_run() {
 }
 
 #[tokio::test]
+async fn those_just_started_boot_for_as_long_as_their_role_says() {
+    let workers = Workers::start();
+    let booting = async |text: &str| count(&workers.processes, &role(text)).await.unwrap().unwrap().booting;
+    apply(&workers.processes, &role("polite: {}"), 2).await.unwrap();
+    wait_until("they run", || workers.alive().len() == 2).await;
+    assert_eq!(booting("polite: {boot: 3600}").await, Some(2));
+    assert_eq!(booting("polite: {boot: 0}").await, Some(0));
+}
+
+#[tokio::test]
 async fn one_that_does_not_stay_up_is_neither_up_nor_well_until_it_stays() {
     let workers = Workers::start();
     let crash = role(
-        "r: {worker: crash, actuator: {kind: processes, command: 'test -e ok && exec sleep 600; echo x >> starts; echo boom >&2; exit 3'}}",
+        "r: {worker: crash, boot: 0.1, actuator: {kind: processes, command: 'test -e ok && exec sleep 600; echo x >> starts; echo boom >&2; exit 3'}}",
     );
     apply(&workers.processes, &crash, 2).await.unwrap();
     let failing = async || workers.processes.failing(None, &[&crash]).await.remove(&crash.role);

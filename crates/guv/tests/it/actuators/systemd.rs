@@ -7,7 +7,7 @@ use guv::{Actuator, RoleConfig};
 use tempfile::TempDir;
 
 use super::conformance::{Bed, Trouble, conforms, refuses};
-use super::role;
+use super::{apply, count, role};
 
 /// A `systemctl` that keeps units as files, and writes down what it is asked.
 const SYSTEMCTL: &str = r#"#!/bin/sh
@@ -94,6 +94,22 @@ async fn systemd_conforms() {
         calls.contains("--user --no-block stop resize@4.service resize@3.service resize@2.service\n"),
         "{calls}"
     );
+}
+
+#[tokio::test]
+async fn those_just_started_boot_though_systemd_calls_them_active() {
+    let bed = Double::start();
+    let with = |boot: u32| {
+        role(&format!("r: {{boot: {boot}, actuator: {{kind: systemd, unit: resize, user: true}}}}"))
+    };
+    let booting = async |systemd: &Systemd, boot| count(systemd, &with(boot)).await.unwrap().unwrap().booting;
+    apply(&bed.systemd, &with(3600), 2).await.unwrap();
+    assert_eq!(booting(&bed.systemd, 3600).await, Some(2));
+    apply(&bed.systemd, &with(3600), 1).await.unwrap();
+    assert_eq!(booting(&bed.systemd, 3600).await, Some(1));
+    // Nobody knows of those that were there before guv.
+    assert_eq!(booting(&Systemd::calling(bed.folder.path().join("systemctl")), 3600).await, Some(0));
+    assert_eq!(booting(&bed.systemd, 0).await, Some(0));
 }
 
 #[tokio::test]

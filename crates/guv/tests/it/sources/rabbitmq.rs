@@ -103,6 +103,7 @@ async fn ready_and_unacknowledged_messages_and_consumers_are_told_apart() {
     let expected = |_: &str, sample: &Sample| {
         (sample.ready, sample.unacknowledged, sample.consumers) == (Some(3), Some(2), Some(1))
             && sample.fill_rate.is_some()
+            && sample.published == Some(5)
     };
     server.wait_for(&config, expected, &missing).await;
     server.channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
