@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
-/// How long the groups may take to end after SIGTERM.
-const GRACE: Duration = Duration::from_secs(3);
+use crate::processes::GRACE;
+
 /// How often it is looked whether they have.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -163,7 +163,10 @@ mod tests {
     fn it_ends_what_is_left() {
         use std::os::unix::process::{CommandExt, ExitStatusExt};
         let mut child = Command::new("sleep").arg("1000").process_group(0).spawn().unwrap();
-        watch(format!("+{}\n", child.id()).as_bytes());
-        assert_eq!(child.wait().unwrap().signal(), Some(15));
+        let told = format!("+{}\n", child.id());
+        // It is there until somebody takes note of its end.
+        let ended = std::thread::spawn(move || child.wait().unwrap().signal());
+        watch(told.as_bytes());
+        assert_eq!(ended.join().unwrap(), Some(15));
     }
 }

@@ -68,6 +68,9 @@ pub(crate) enum Phase {
     Running { pid: u32, since: Instant },
     /// Was told to stop. Left by its exit; killed at `kill_at`, once.
     Stopping { pid: u32, kill_at: Option<Instant> },
+    /// Ended by itself after `lived`, and left others of its group, which were told to stop. Left when they are gone, or when
+    /// it is one too many; they are killed at `kill_at`, once.
+    Leaderless { pid: u32, lived: Duration, kill_at: Option<Instant> },
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -157,6 +160,10 @@ impl Processes {
                     steps.push(Step::Terminate(instance(number)));
                     excess -= 1;
                 }
+                Phase::Leaderless { pid, kill_at, .. } if excess > 0 => {
+                    slot.phase = Phase::Stopping { pid, kill_at };
+                    excess -= 1;
+                }
                 // Too many, but it cannot be stopped before it is known to run.
                 Phase::Starting if excess > 0 => excess -= 1,
                 Phase::Waiting { at } if at <= now => {
@@ -166,6 +173,10 @@ impl Processes {
                 }
                 Phase::Stopping { pid, kill_at: Some(at) } if at <= now => {
                     slot.phase = Phase::Stopping { pid, kill_at: None };
+                    steps.push(Step::Kill(instance(number)));
+                }
+                Phase::Leaderless { pid, lived, kill_at: Some(at) } if at <= now => {
+                    slot.phase = Phase::Leaderless { pid, lived, kill_at: None };
                     steps.push(Step::Kill(instance(number)));
                 }
                 _ => {}
@@ -201,7 +212,17 @@ impl Processes {
         }
     }
 
-    /// A process ended, or could not be started. What there is to say, if nobody had asked it to end.
+    /// A process ended, and others of its group are left. Whether nobody had asked it to end: then those are to be told to
+    /// stop.
+    pub(crate) fn leader_ended(&mut self, instance: &Instance, now: Instant) -> bool {
+        let Some(slot) = self.slot(instance) else { return false };
+        let Phase::Running { pid, since } = slot.phase else { return false };
+        let lived = now.saturating_duration_since(since);
+        slot.phase = Phase::Leaderless { pid, lived, kill_at: Some(now + GRACE) };
+        true
+    }
+
+    /// A process ended with all of its group, or could not be started. What there is to say, if nobody had asked it to end.
     pub(crate) fn exited(&mut self, instance: &Instance, exit: Exit, now: Instant) -> Option<Ended> {
         let slots = self.units.get_mut(&instance.unit)?;
         let slot = slots.slots.get_mut(&instance.number)?;
@@ -211,6 +232,7 @@ impl Processes {
                 return None;
             }
             Phase::Running { since, .. } => now.saturating_duration_since(since),
+            Phase::Leaderless { lived, .. } => lived,
             Phase::Starting | Phase::Waiting { .. } => Duration::ZERO,
         };
         slot.failures = if lived >= STABLE { 0 } else { slot.failures + 1 };
@@ -227,7 +249,7 @@ impl Processes {
         let slots = self.units.values().flat_map(|slots| slots.slots.values());
         let due = slots.filter_map(|slot| match slot.phase {
             Phase::Waiting { at } => Some(at),
-            Phase::Stopping { kill_at, .. } => kill_at,
+            Phase::Stopping { kill_at, .. } | Phase::Leaderless { kill_at, .. } => kill_at,
             Phase::Starting | Phase::Running { .. } => None,
         });
         due.chain(self.units.values().filter_map(Slots::next_arrival)).min()
@@ -246,9 +268,11 @@ impl Slots {
         self.slots.insert(free, Slot { phase, failures: 0, generation: self.generation, announced: false });
     }
 
-    /// What has not been started will be of the present generation.
+    /// What has not been started, or will be again, will be of the present generation.
     fn adopt_those_that_do_not_run(&mut self) {
-        for slot in self.slots.values_mut().filter(|slot| matches!(slot.phase, Phase::Waiting { .. })) {
+        let will_start =
+            |slot: &&mut Slot| matches!(slot.phase, Phase::Waiting { .. } | Phase::Leaderless { .. });
+        for slot in self.slots.values_mut().filter(will_start) {
             slot.generation = self.generation;
         }
     }
@@ -299,9 +323,9 @@ impl Slots {
         self.count(|phase| matches!(phase, Phase::Running { .. }))
     }
 
-    /// How many were told to stop and have not ended.
+    /// How many were told to stop and have not ended, with those that have left something behind.
     pub(crate) fn stopping(&self) -> u32 {
-        self.count(|phase| matches!(phase, Phase::Stopping { .. }))
+        self.count(|phase| matches!(phase, Phase::Stopping { .. } | Phase::Leaderless { .. }))
     }
 
     /// How many wait after a failure.
@@ -396,6 +420,41 @@ mod tests {
         assert_eq!((ended.status.as_str(), ended.pause, ended.times), ("signal 9", Duration::ZERO, 1));
         assert_eq!(processes.plan(&unit(), 1, later), [Step::Spawn(instance(1))]);
         assert_eq!(processes.unit(&unit()).unwrap().restarts, 1);
+    }
+
+    #[test]
+    fn what_one_has_left_behind_ends_before_it_is_started_again() {
+        let (mut processes, now) = (Processes::default(), Instant::now());
+        processes.plan(&unit(), 1, now);
+        processes.started(&instance(1), 11, now);
+        assert!(processes.leader_ended(&instance(1), now), "nobody had asked for it");
+        let slots = processes.unit(&unit()).unwrap();
+        assert_eq!((slots.running(), slots.stopping(), slots.staying()), (0, 1, 1));
+        assert_eq!((processes.plan(&unit(), 1, now), processes.wake()), (vec![], Some(now + GRACE)));
+        assert_eq!(processes.plan(&unit(), 1, now + GRACE), [Step::Kill(instance(1))]);
+        assert_eq!((processes.plan(&unit(), 1, now + GRACE), processes.wake()), (vec![], None), "once");
+        let ended = processes.exited(&instance(1), exit(), now + GRACE).expect("nobody had asked for it");
+        assert_eq!(ended.pause, PAUSES.0, "it had not lived long, whatever its group has");
+        let at = processes.wake().unwrap();
+        assert_eq!(processes.plan(&unit(), 1, at), [Step::Spawn(instance(1))]);
+    }
+
+    #[test]
+    fn what_one_that_is_not_wanted_any_more_has_left_behind_is_told_once() {
+        let (mut processes, now) = (Processes::default(), Instant::now());
+        processes.plan(&unit(), 2, now);
+        for number in [1, 2] {
+            processes.started(&instance(number), 10 + number, now);
+        }
+        assert!(processes.leader_ended(&instance(2), now));
+        assert_eq!(processes.plan(&unit(), 1, now), [], "the first one runs on");
+        assert_eq!(processes.plan(&unit(), 0, now), [Step::Terminate(instance(1))]);
+        assert!(!processes.leader_ended(&instance(1), now), "it was told to stop, with all of its group");
+        assert_eq!(processes.wake(), Some(now + GRACE));
+        for number in [1, 2] {
+            assert_eq!(processes.exited(&instance(number), exit(), now), None);
+        }
+        assert!(processes.are_gone());
     }
 
     #[test]

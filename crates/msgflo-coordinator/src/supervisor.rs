@@ -1,7 +1,8 @@
 //! Starts processes, forwards what they write, and tells how they end.
 //!
-//! Each process leads a process group of its own, which is ended as a whole. It waits at a gate until the guard knows
-//! of it, so that there is no moment in which it could be orphaned.
+//! Each process leads a process group of its own, which is ended as a whole; it has ended when nothing of its group is left,
+//! since a shell that leads it often goes first. It waits at a gate until the guard knows of it, so that there is no moment in
+//! which it could be orphaned.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::OsString;
@@ -12,10 +13,12 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, test_kill_process_group, waitpgid};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::guard::Guard;
 use crate::library::CommandLine;
@@ -30,6 +33,10 @@ const TAIL: usize = 20;
 const LINE: usize = 8 << 10;
 /// How long the output of a process that has ended is read on: something else may hold it open.
 const DRAIN: Duration = Duration::from_millis(500);
+/// How often it is looked whether a group is gone that has lost its leader.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long a group may be there after SIGKILL. What is left then hangs in the system, or nobody takes note of its end.
+const KILLED: Duration = Duration::from_secs(2);
 
 /// What is forwarded of what processes write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +60,16 @@ pub(crate) struct Options {
 pub(crate) struct Supervisor {
     options: Options,
     guard: Arc<Mutex<Guard>>,
-    groups: HashMap<Instance, Pid>,
+    groups: HashMap<Instance, Group>,
     events: mpsc::Sender<Input>,
+}
+
+/// A process and all that it has started.
+#[derive(Clone)]
+struct Group {
+    leader: Pid,
+    /// Cancelled when it was.
+    killed: CancellationToken,
 }
 
 impl Supervisor {
@@ -76,10 +91,12 @@ impl Supervisor {
 
     /// Sends a signal to the group of a process, if it is there.
     pub(crate) fn signal(&self, instance: &Instance, signal: Signal) {
-        if let Some(group) = self.groups.get(instance)
-            && let Err(error) = kill_process_group(*group, signal)
-        {
+        let Some(group) = self.groups.get(instance) else { return };
+        if let Err(error) = kill_process_group(group.leader, signal) {
             tracing::debug!(role = %instance.unit, %error, "a process had already ended");
+        }
+        if signal == Signal::KILL {
+            group.killed.cancel();
         }
     }
 
@@ -101,12 +118,13 @@ impl Supervisor {
     fn start(&mut self, instance: &Instance, command: &CommandLine) -> io::Result<u32> {
         let mut child = self.command(command)?.spawn()?;
         let id = child.id().ok_or_else(|| io::Error::other("it has already ended"))?;
-        let group = i32::try_from(id)
+        let leader = i32::try_from(id)
             .ok()
             .and_then(Pid::from_raw)
             .ok_or_else(|| io::Error::other("no process id"))?;
         lock(&self.guard).add(id)?;
-        self.groups.insert(instance.clone(), group);
+        let group = Group { leader, killed: CancellationToken::new() };
+        self.groups.insert(instance.clone(), group.clone());
         let label = match instance.number {
             1 => instance.unit.to_string(),
             number => format!("{}.{number}", instance.unit),
@@ -127,8 +145,11 @@ impl Supervisor {
         let (events, guard, instance) = (self.events.clone(), self.guard.clone(), instance.clone());
         tokio::spawn(async move {
             let status = run(&mut child, gate).await;
-            // The leader has ended; what it started and left behind goes with it.
-            let _ = kill_process_group(group, Signal::KILL);
+            if group.is_there() {
+                // If the network has ended, so have its processes.
+                let _ = events.send(Input::LeaderEnded { instance: instance.clone() }).await;
+                group.gone().await;
+            }
             if let Err(error) = lock(&guard).remove(id) {
                 tracing::error!(%error, "the guard is gone: processes may outlive this one");
             }
@@ -170,6 +191,36 @@ impl Supervisor {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::env::split_paths(&path).chain(self.options.programs.iter().cloned());
         std::env::join_paths(folders).map_err(io::Error::other)
+    }
+}
+
+impl Group {
+    /// Whether it has members. Its id is nobody else's for as long as it has.
+    fn is_there(&self) -> bool {
+        // As the first process of a container we have inherited those that have lost their parent, and they are members until
+        // their parent has taken note of their end.
+        while let Ok(Some(_)) = waitpgid(self.leader, WaitOptions::NOHANG) {}
+        test_kill_process_group(self.leader) != Err(Errno::SRCH)
+    }
+
+    /// Waits until it is gone, and not for ever once it was killed.
+    async fn gone(&self) {
+        let gone = async {
+            while self.is_there() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let lost = async {
+            self.killed.cancelled().await;
+            tokio::time::sleep(KILLED).await;
+        };
+        tokio::select! {
+            biased;
+            () = gone => {}
+            () = lost => {
+                tracing::warn!(group = %self.leader, "a process group is still there after SIGKILL; it is left alone");
+            }
+        }
     }
 }
 
@@ -247,4 +298,78 @@ async fn forward(
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::desired::UnitName;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// A supervisor with one process, which is up: it has made the file `up`.
+    struct Bench {
+        supervisor: Supervisor,
+        happened: mpsc::Receiver<Input>,
+        instance: Instance,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Bench {
+        async fn start(command: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let guard = Guard::start(Path::new("/bin/sh"), &["-c", "exec cat > /dev/null"]).unwrap();
+            let options = Options {
+                environment: BTreeMap::new(),
+                programs: Vec::new(),
+                forward: Forward { stdout: false, stderr: false },
+            };
+            let (events, happened) = mpsc::channel(16);
+            let mut supervisor = Supervisor::new(options, guard, events);
+            let instance = Instance { unit: UnitName("resize".into()), number: 1 };
+            let command = CommandLine { command: command.to_owned(), folder: folder.path().to_owned() };
+            let started = supervisor.spawn(instance.clone(), &command);
+            assert!(matches!(started, Input::Started { .. }), "{started:?}");
+            let up = async {
+                while !folder.path().join("up").exists() {
+                    tokio::time::sleep(LOOK).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, up).await.expect("it comes up");
+            Self { supervisor, happened, instance, _folder: folder }
+        }
+
+        async fn next(&mut self) -> Input {
+            let next = tokio::time::timeout(PATIENCE, self.happened.recv()).await;
+            next.expect("something happens").expect("it goes on")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_process_has_ended_when_nothing_of_its_group_is_left() {
+        let mut bench = Bench::start(
+            "(trap 'sleep 1; echo end; exit' TERM; touch up; while :; do sleep 0.05; done); true",
+        )
+        .await;
+        bench.supervisor.signal(&bench.instance, Signal::TERM);
+        let Input::LeaderEnded { instance } = bench.next().await else { panic!("the shell has ended") };
+        assert_eq!(instance, bench.instance);
+        let Input::Exited { exit, .. } = bench.next().await else { panic!("the rest has ended") };
+        // The shell may have told that what it ran was ended.
+        assert_eq!(exit.to_string(), "signal 15: end");
+    }
+
+    #[tokio::test]
+    async fn what_is_left_of_a_process_is_killed_with_its_group() {
+        let mut bench = Bench::start("(trap '' TERM; touch up; while :; do sleep 0.05; done); true").await;
+        let group = bench.supervisor.groups[&bench.instance].clone();
+        bench.supervisor.signal(&bench.instance, Signal::TERM);
+        assert!(matches!(bench.next().await, Input::LeaderEnded { .. }));
+        assert!(group.is_there());
+        bench.supervisor.signal(&bench.instance, Signal::KILL);
+        assert!(matches!(bench.next().await, Input::Exited { .. }));
+        assert!(!group.is_there());
+    }
 }

@@ -55,7 +55,12 @@ pub enum Input {
         /// Its process id, which is also its process group.
         pid: u32,
     },
-    /// A process ended, or could not be started.
+    /// A process ended. Others of its group are left.
+    LeaderEnded {
+        /// Which.
+        instance: Instance,
+    },
+    /// A process ended with all of its group, or could not be started.
     Exited {
         /// Which.
         instance: Instance,

@@ -140,6 +140,9 @@ impl Network {
             Input::Unbound(binding, result) => self.bindings.unbound(&binding, result, now),
             Input::Tapped { port, queue, is_open } => self.taps.tapped(&port, &queue, is_open, now),
             Input::Started { instance, pid } => self.processes.started(&instance, pid, now),
+            Input::LeaderEnded { instance } => {
+                action = self.processes.leader_ended(&instance, now).then_some(Action::Terminate(instance));
+            }
             Input::Exited { instance, exit } => {
                 action = self.processes.exited(&instance, exit, now).map(Action::Tell);
                 self.forget_the_gone(&instance.unit);

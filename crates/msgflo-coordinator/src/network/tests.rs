@@ -354,6 +354,19 @@ fn a_process_that_dies_is_shown_with_its_last_words() {
     assert_eq!((node.state, node.process.unwrap().last_exit), (NodeState::Failed, Some(exit())));
 }
 
+#[test]
+fn what_a_process_that_dies_has_left_behind_is_ended_and_counts_as_stopping() {
+    let (mut bench, _) = Bench::new(SERVICE, &["web", "store"]);
+    bench.started("resize", 1);
+    let instance = Instance { unit: UnitName("resize".into()), number: 1 };
+    let ended = Input::LeaderEnded { instance: instance.clone() };
+    assert_eq!(bench.tell(ended), [Action::Terminate(instance.clone())]);
+    let process = bench.network.status(bench.now).nodes.remove(1).process.unwrap();
+    assert_eq!((process.running, process.stopping), (0, 1));
+    let told = bench.tell(Input::Exited { instance, exit: exit() });
+    assert!(matches!(&told[..], [Action::Tell(_)]), "{told:?}");
+}
+
 fn initial(target: &str, port: &str, data: &str) -> Action {
     let packet = Packet {
         target: PortRef { role: target.into(), port: port.into() },

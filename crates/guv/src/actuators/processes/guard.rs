@@ -1,12 +1,14 @@
 //! Nothing outlives us, however we end.
 //!
 //! The guard is a small shell script in a process of its own, which reads a pipe that we alone write to. It is told of
-//! every process group that is started and has ended; when we are gone, even by SIGKILL, it reads the end of the pipe,
-//! ends the groups that are left, and exits.
+//! every process group that is started, with its grace, and has ended; when we are gone, even by SIGKILL, it reads the end of
+//! the pipe, ends the groups that are left, and exits.
 
 use std::io;
 use std::process::Stdio;
+use std::time::Duration;
 
+use rustix::process::Pid;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, Command};
 
@@ -31,14 +33,15 @@ impl Guard {
         Ok(Self { pipe, child })
     }
 
-    /// From now on this process group is ended when we end.
-    pub(super) async fn add(&mut self, group: u32) -> io::Result<()> {
-        self.pipe.write_all(format!("+ {group}\n").as_bytes()).await?;
+    /// From now on this process group is ended when we end; it then has `grace`, in whole seconds, after SIGTERM.
+    pub(super) async fn add(&mut self, group: Pid, grace: Duration) -> io::Result<()> {
+        let seconds = grace.as_secs() + u64::from(grace.subsec_nanos() > 0);
+        self.pipe.write_all(format!("+ {group} {seconds}\n").as_bytes()).await?;
         self.pipe.flush().await
     }
 
     /// This process group has ended.
-    pub(super) async fn remove(&mut self, group: u32) -> io::Result<()> {
+    pub(super) async fn remove(&mut self, group: Pid) -> io::Result<()> {
         self.pipe.write_all(format!("- {group}\n").as_bytes()).await?;
         self.pipe.flush().await
     }

@@ -1,17 +1,30 @@
-# Ends the process groups that are left when its standard input ends. Each line tells of one: "+ GROUP" or "- GROUP".
+# Ends the process groups that are left when its standard input ends: SIGTERM, so many seconds, SIGKILL. Each line tells of
+# one: "+ GROUP SECONDS" or "- GROUP".
 left=" "
-while read -r sign group; do
-  case "$sign" in
-    +) left="$left$group " ;;
-    -) left="${left%% $group *} ${left#* $group }" ;;
+while read -r sign group grace; do
+  case "$sign$left" in
+    +*) left="$left$group:$grace " ;;
+    -*" $group:"*)
+      after="${left#* "$group":}"
+      left="${left%% "$group":*} ${after#* }"
+      ;;
   esac
 done
-signal() { for group in $left; do kill -s "$1" -- "-$group" 2>/dev/null; done; }
-signal TERM
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
-  alive=
-  for group in $left; do kill -s 0 -- "-$group" 2>/dev/null && alive=1; done
-  [ -z "$alive" ] && exit
+for one in $left; do kill -s TERM -- "-${one%:*}" 2>/dev/null; done
+fifths=0
+while :; do
+  waiting=
+  for one in $left; do
+    group="${one%:*}"
+    kill -s 0 -- "-$group" 2>/dev/null || continue
+    if [ "$fifths" -lt $((${one#*:} * 5)) ]; then
+      waiting="$waiting $one"
+    else
+      kill -s KILL -- "-$group" 2>/dev/null
+    fi
+  done
+  left="$waiting"
+  [ -z "$left" ] && exit
   sleep 0.2
+  fifths=$((fifths + 1))
 done
-signal KILL

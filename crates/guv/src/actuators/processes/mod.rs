@@ -1,9 +1,11 @@
 //! Processes of this machine: guv starts them, watches over them, and ends them.
 //!
 //! What to run is the role's `command`, else the line of a Procfile with the worker's name. Each process leads a process
-//! group, which is ended as a whole: SIGTERM, the role's grace, SIGKILL. One that ends by itself is started again, at once
-//! if it had lived a while, else with growing pauses, which end when the role's source can be read again. Those of roles that are not governed any more end. However guv ends,
-//! also by SIGKILL, no process outlives it: a guard ends those that are left.
+//! group, which is ended as a whole: SIGTERM, the role's grace, SIGKILL. It has ended when nothing of its group is left: the
+//! shell that leads it often goes first. One that ends by itself is started again, at once if it had lived a while, else with
+//! growing pauses, which end when the role's source can be read again; what it has left behind is ended before. Those of roles
+//! that are not governed any more end. However guv ends, also by SIGKILL, no process outlives it: a guard ends those that are
+//! left.
 //!
 //! [`Processes`] is the handle of a task, `service`, that owns them; which process is in which state is
 //! kept by `slots`, which is pure.

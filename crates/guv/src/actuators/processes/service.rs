@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::Options;
 use super::guard::Guard;
 use super::slots::{Number, Slots, Step};
-use super::spawn::{Recipe, Started, spawn};
+use super::spawn::{Recipe, Rest, Started, spawn};
 
 /// What the handle can ask for.
 pub(super) enum Command {
@@ -83,12 +83,22 @@ impl Unit {
     }
 }
 
-/// How a process ended.
-struct Exit {
-    worker: WorkerName,
-    number: Number,
-    id: u32,
-    end: String,
+/// Which process of which kind.
+type Process = (WorkerName, Number);
+
+/// A process and all that it has started.
+struct Group {
+    leader: Pid,
+    /// Cancelled when it was.
+    killed: CancellationToken,
+}
+
+/// What became of a process.
+enum Happened {
+    /// It has ended. Others of its group may be left.
+    Ended(Process, Rest),
+    /// Nothing of its group is left. How it ended.
+    Gone(Process, String),
 }
 
 pub(super) struct Service {
@@ -96,8 +106,8 @@ pub(super) struct Service {
     /// Started before the first process.
     guard: Option<Guard>,
     units: BTreeMap<WorkerName, Unit>,
-    groups: HashMap<(WorkerName, Number), Pid>,
-    running: JoinSet<Exit>,
+    groups: HashMap<Process, Group>,
+    running: JoinSet<Happened>,
 }
 
 impl Service {
@@ -133,7 +143,10 @@ impl Service {
                 }
                 // While it ends, nobody is answered: the senders see that it has ended.
                 Some(command) = commands.recv(), if !ending => self.command(command),
-                Some(Ok(exit)) = self.running.join_next() => self.exited(exit).await,
+                Some(Ok(happened)) = self.running.join_next() => match happened {
+                    Happened::Ended(process, rest) => self.ended(process, rest),
+                    Happened::Gone(process, end) => self.gone(process, end).await,
+                },
                 () = sleep_until(wake) => {}
             }
             self.act().await;
@@ -205,8 +218,8 @@ impl Service {
         for (worker, step) in steps {
             match step {
                 Step::Spawn(number) => self.spawn(worker, number).await,
-                Step::Terminate(number) => self.signal(worker, number, Signal::TERM),
-                Step::Kill(number) => self.signal(worker, number, Signal::KILL),
+                Step::Terminate(number) => self.signal(&(worker, number), Signal::TERM),
+                Step::Kill(number) => self.signal(&(worker, number), Signal::KILL),
             }
         }
     }
@@ -223,7 +236,7 @@ impl Service {
                 ("WORKER_NUMBER", number.to_string()),
             ],
         };
-        let started = match guarded(&mut self.guard, &recipe).await {
+        let started = match guarded(&mut self.guard, &recipe, unit.wish.grace).await {
             Ok(started) => started,
             Err(error) => {
                 tracing::warn!(worker = worker.as_str(), %error, "a process could not be started");
@@ -232,30 +245,48 @@ impl Service {
                 return;
             }
         };
-        self.groups.insert((worker.clone(), number), started.group);
-        let (name, forward, id) = (format!("{worker}.{number}"), self.options.forward, started.id);
-        self.running.spawn(async move {
-            let end = started.run(name, forward).await;
-            Exit { worker, number, id, end }
-        });
+        let (name, forward) = (format!("{worker}.{number}"), self.options.forward);
+        let process = (worker, number);
+        let group = Group { leader: started.group, killed: CancellationToken::new() };
+        self.groups.insert(process.clone(), group);
+        self.running.spawn(async move { Happened::Ended(process, started.run(name, forward).await) });
     }
 
-    fn signal(&self, worker: WorkerName, number: Number, signal: Signal) {
-        if let Some(group) = self.groups.get(&(worker.clone(), number))
-            && let Err(error) = kill_process_group(*group, signal)
-        {
+    fn signal(&self, process: &Process, signal: Signal) {
+        let Some(group) = self.groups.get(process) else { return };
+        if let Err(error) = kill_process_group(group.leader, signal) {
+            let (worker, number) = process;
             tracing::debug!(worker = worker.as_str(), number, %error, "a process had already ended");
+        }
+        if signal == Signal::KILL {
+            group.killed.cancel();
         }
     }
 
-    async fn exited(&mut self, exit: Exit) {
-        let Exit { worker, number, id, end } = exit;
-        if let Some(guard) = &mut self.guard
-            && let Err(error) = guard.remove(id).await
+    /// Its number is free when nothing of its group is left.
+    fn ended(&mut self, process: Process, rest: Rest) {
+        let (worker, number) = &process;
+        let unit = self.units.get_mut(worker);
+        if rest.is_there() && unit.is_some_and(|unit| unit.slots.leader_ended(*number, Instant::now())) {
+            tracing::info!(
+                worker = worker.as_str(),
+                number,
+                "a process has ended by itself; what it has left behind is ended, too"
+            );
+            self.signal(&process, Signal::TERM);
+        }
+        let killed = self.groups.get(&process).map(|group| group.killed.clone()).unwrap_or_default();
+        self.running.spawn(async move { Happened::Gone(process, rest.gone(killed).await) });
+    }
+
+    async fn gone(&mut self, process: Process, end: String) {
+        if let Some(group) = self.groups.remove(&process)
+            && let Some(guard) = &mut self.guard
+            && let Err(error) = guard.remove(group.leader).await
         {
             tracing::error!(%error, "the guard is gone: processes may outlive this one");
         }
-        self.groups.remove(&(worker.clone(), number));
+        let (worker, number) = process;
         let Some(unit) = self.units.get_mut(&worker) else { return };
         if let Some(pause) = unit.slots.exited(number, Instant::now()) {
             tracing::warn!(
@@ -271,7 +302,7 @@ impl Service {
 }
 
 /// Starts a process that the guard knows of. Without a guard none is started: it could be left behind.
-async fn guarded(guard: &mut Option<Guard>, recipe: &Recipe<'_>) -> io::Result<Started> {
+async fn guarded(guard: &mut Option<Guard>, recipe: &Recipe<'_>, grace: Duration) -> io::Result<Started> {
     let mut own = match guard.take() {
         Some(guard) => guard,
         None => Guard::start()?,
@@ -285,7 +316,7 @@ async fn guarded(guard: &mut Option<Guard>, recipe: &Recipe<'_>) -> io::Result<S
         }
     };
     // Dropped before its gate is opened, it ends; a guard that is gone is replaced the next time.
-    own.add(started.id).await?;
+    own.add(started.group, grace).await?;
     *guard = Some(own);
     Ok(started)
 }

@@ -26,6 +26,9 @@ enum Phase {
     Running { since: Instant },
     /// Was told to stop. Left by its exit; killed at `kill_at`, once.
     Stopping { kill_at: Option<Instant> },
+    /// Ended by itself after `lived`, and left others of its group, which were told to stop. Left when they are gone, or when
+    /// it is one too many; they are killed at `kill_at`, once.
+    Leaderless { lived: Duration, kill_at: Option<Instant> },
 }
 
 #[derive(Debug)]
@@ -71,14 +74,18 @@ impl Slots {
         }
         let mut steps = Vec::new();
         let mut spawns = AT_ONCE;
-        // The newest go first, and those that do not run before all others: they cost nothing.
+        // The newest go first, and those that do not run or end anyhow before all others: they cost nothing.
         let mut numbers: Vec<_> = self.slots.keys().rev().copied().collect();
-        numbers.sort_by_key(|number| !matches!(self.slots[number].phase, Phase::Waiting { .. }));
+        numbers.sort_by_key(|number| matches!(self.slots[number].phase, Phase::Running { .. }));
         for number in numbers {
             let Some(slot) = self.slots.get_mut(&number) else { continue };
             match slot.phase {
                 Phase::Waiting { .. } if excess > 0 => {
                     self.slots.remove(&number);
+                    excess -= 1;
+                }
+                Phase::Leaderless { kill_at, .. } if excess > 0 => {
+                    slot.phase = Phase::Stopping { kill_at };
                     excess -= 1;
                 }
                 Phase::Running { .. } if excess > 0 => {
@@ -95,28 +102,43 @@ impl Slots {
                     slot.phase = Phase::Stopping { kill_at: None };
                     steps.push(Step::Kill(number));
                 }
+                Phase::Leaderless { lived, kill_at: Some(at) } if at <= now => {
+                    slot.phase = Phase::Leaderless { lived, kill_at: None };
+                    steps.push(Step::Kill(number));
+                }
                 _ => {}
             }
         }
         steps
     }
 
-    /// A process has ended, or could not be started. When nobody had asked for that: the pause before it is started again.
+    /// A process has ended, and others of its group are left. Whether nobody had asked for that: then those are to be told to
+    /// stop.
+    pub(super) fn leader_ended(&mut self, number: Number, now: Instant) -> bool {
+        let Some(slot) = self.slots.get_mut(&number) else { return false };
+        let Phase::Running { since } = slot.phase else { return false };
+        let lived = now.saturating_duration_since(since);
+        slot.phase = Phase::Leaderless { lived, kill_at: Some(now + self.grace) };
+        true
+    }
+
+    /// A process has ended with all of its group, or could not be started. When nobody had asked for that: the pause before it
+    /// is started again.
     pub(super) fn exited(&mut self, number: Number, now: Instant) -> Option<Duration> {
         let slot = self.slots.get_mut(&number)?;
-        match slot.phase {
+        let lived = match slot.phase {
             Phase::Stopping { .. } => {
                 self.slots.remove(&number);
-                None
+                return None;
             }
-            Phase::Waiting { .. } => None,
-            Phase::Running { since } => {
-                slot.failures = if is_stable(since, now) { 0 } else { slot.failures + 1 };
-                let pause = pause(slot.failures);
-                slot.phase = Phase::Waiting { at: now + pause };
-                Some(pause)
-            }
-        }
+            Phase::Waiting { .. } => return None,
+            Phase::Running { since } => now.saturating_duration_since(since),
+            Phase::Leaderless { lived, .. } => lived,
+        };
+        slot.failures = if lived >= STABLE { 0 } else { slot.failures + 1 };
+        let pause = pause(slot.failures);
+        slot.phase = Phase::Waiting { at: now + pause };
+        Some(pause)
     }
 
     /// What made them fail may be over: nobody waits any longer, and the next pauses are short again.
@@ -133,7 +155,7 @@ impl Slots {
     pub(super) fn wake(&self) -> Option<Instant> {
         let next = |slot: &Slot| match slot.phase {
             Phase::Waiting { at } => Some(at),
-            Phase::Stopping { kill_at } => kill_at,
+            Phase::Stopping { kill_at } | Phase::Leaderless { kill_at, .. } => kill_at,
             Phase::Running { .. } => None,
         };
         self.slots.values().filter_map(next).min()
@@ -144,12 +166,12 @@ impl Slots {
     }
 
     /// Those that wait to be started count as wanted, but not as up; nor does one that has had less than `boot`, nor one
-    /// that has failed, until it has stayed.
+    /// that has failed, until it has stayed. What a process has left behind drains, while another one is wanted in its place.
     pub(super) fn count(&self, boot: Duration, now: Instant) -> WorkerCount {
-        let stopping = self.number_of(|slot| matches!(slot.phase, Phase::Stopping { .. }));
+        let drains = |slot: &Slot| matches!(slot.phase, Phase::Stopping { .. } | Phase::Leaderless { .. });
         WorkerCount {
             booting: Some(self.number_of(|slot| slot.is_booting(boot, now) || slot.is_failing(now))),
-            draining: Some(stopping),
+            draining: Some(self.number_of(drains)),
             drains: true,
             ..WorkerCount::running(self.staying())
         }
@@ -174,7 +196,7 @@ impl Slot {
     /// A process says nothing when it is ready: it is taken to be so when it has had the time.
     fn is_booting(&self, boot: Duration, now: Instant) -> bool {
         match self.phase {
-            Phase::Waiting { .. } => true,
+            Phase::Waiting { .. } | Phase::Leaderless { .. } => true,
             Phase::Running { since } => now.saturating_duration_since(since) < boot,
             Phase::Stopping { .. } => false,
         }
@@ -182,7 +204,7 @@ impl Slot {
 
     fn is_failing(&self, now: Instant) -> bool {
         let stays = match self.phase {
-            Phase::Waiting { .. } => false,
+            Phase::Waiting { .. } | Phase::Leaderless { .. } => false,
             Phase::Running { since } => is_stable(since, now),
             Phase::Stopping { .. } => true,
         };
@@ -316,6 +338,41 @@ mod tests {
         slots.want(0, GRACE);
         assert_eq!(slots.plan(now).len(), 2 * AT_ONCE, "those that run are told to end");
         assert_eq!(slots.count(BOOT, now).booting, Some(0));
+    }
+
+    #[test]
+    fn what_one_has_left_behind_ends_before_it_is_started_again() {
+        let now = Instant::now();
+        let (mut slots, _) = wanting(1, now);
+        assert!(slots.leader_ended(1, now), "nobody had asked for it");
+        let count = slots.count(BOOT, now);
+        assert_eq!((count.current, count.booting, count.draining), (1, Some(1), Some(1)));
+        assert_eq!((slots.plan(now), slots.wake()), (vec![], Some(now + GRACE)));
+        assert_eq!(slots.plan(now + GRACE), [Step::Kill(1)]);
+        assert_eq!((slots.plan(now + GRACE), slots.wake()), (vec![], None), "once");
+        assert_eq!(
+            slots.exited(1, now + GRACE),
+            Some(PAUSES.0),
+            "it had not lived long, whatever its group has"
+        );
+        assert_eq!(slots.count(BOOT, now).draining, Some(0));
+        assert_eq!(slots.plan(now + GRACE + PAUSES.0), [Step::Spawn(1)]);
+    }
+
+    #[test]
+    fn what_one_that_is_not_wanted_any_more_has_left_behind_is_told_once() {
+        let now = Instant::now();
+        let (mut slots, _) = wanting(2, now);
+        slots.leader_ended(1, now);
+        slots.want(1, GRACE);
+        assert_eq!(slots.plan(now), [], "the second one runs on");
+        slots.want(0, GRACE);
+        assert_eq!(slots.plan(now), [Step::Terminate(2)]);
+        assert!(!slots.leader_ended(2, now), "it was told to stop, with all of its group");
+        assert_eq!((slots.count(BOOT, now).draining, slots.wake()), (Some(2), Some(now + GRACE)));
+        assert_eq!(slots.plan(now + GRACE), [Step::Kill(2), Step::Kill(1)]);
+        assert_eq!((slots.exited(1, now), slots.exited(2, now)), (None, None));
+        assert!(slots.is_empty());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Starting one process, reading what it writes, and seeing how it ends.
+//! Starting one process, reading what it writes, and seeing how it and its group end.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,9 +7,12 @@ use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions, test_kill_process_group, waitpgid};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// The most of a line that is forwarded, in bytes.
 const LINE: u64 = 8 << 10;
@@ -17,6 +20,10 @@ const LINE: u64 = 8 << 10;
 const TOLD: usize = 200;
 /// How long the output of a process that has ended is read on: something else may hold it open.
 const DRAIN: Duration = Duration::from_millis(500);
+/// How often it is looked whether a group is gone that has lost its leader.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long a group may be there after SIGKILL. What is left then hangs in the system, or nobody takes note of its end.
+const KILLED: Duration = Duration::from_secs(2);
 
 /// What one process is started with.
 pub(super) struct Recipe<'a> {
@@ -32,7 +39,6 @@ pub(super) struct Recipe<'a> {
 pub(super) struct Started {
     child: Child,
     pub(super) group: Pid,
-    pub(super) id: u32,
 }
 
 /// Starts a process, which leads a group of its own.
@@ -53,13 +59,19 @@ pub(super) fn spawn(recipe: &Recipe<'_>) -> io::Result<Started> {
     let id = child.id().ok_or_else(|| io::Error::other("it has already ended"))?;
     let group = i32::try_from(id).ok().and_then(Pid::from_raw);
     let group = group.ok_or_else(|| io::Error::other("it has no process id"))?;
-    Ok(Started { child, group, id })
+    Ok(Started { child, group })
+}
+
+/// What is left of a process whose leader has ended: perhaps others of its group, as the command that a shell had started.
+pub(super) struct Rest {
+    status: String,
+    group: Pid,
+    readers: [Option<JoinHandle<String>>; 2],
 }
 
 impl Started {
-    /// Opens the gate, and waits for the end of the process; what it started and left behind goes with it. Tells how it ended,
-    /// with the last line that it wrote, rather an error.
-    pub(super) async fn run(mut self, name: String, forward: bool) -> String {
+    /// Opens the gate, and waits for the end of the process that leads the group.
+    pub(super) async fn run(mut self, name: String, forward: bool) -> Rest {
         let readers = [
             self.child.stdout.take().map(|from| tokio::spawn(read(from, name.clone(), forward))),
             self.child.stderr.take().map(|from| tokio::spawn(read(from, name, forward))),
@@ -68,14 +80,39 @@ impl Started {
             // If the gate cannot be opened, the process ends, and says so by its status.
             let _ = gate.write_all(b"\n").await;
         }
-        let end = match self.child.wait().await {
+        let status = match self.child.wait().await {
             Ok(status) => describe(status),
             Err(error) => format!("its end could not be seen: {error}"),
         };
-        // There may be nothing left.
-        let _ = kill_process_group(self.group, Signal::KILL);
+        Rest { status, group: self.group, readers }
+    }
+}
+
+impl Rest {
+    /// Whether others of its group are there.
+    pub(super) fn is_there(&self) -> bool {
+        is_there(self.group)
+    }
+
+    /// Waits until the group is gone, and not for ever once it was `killed`. Tells how the leader ended, with the last line
+    /// that was written, rather an error.
+    pub(super) async fn gone(self, killed: CancellationToken) -> String {
+        let gone = async {
+            while is_there(self.group) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let lost = async {
+            killed.cancelled().await;
+            tokio::time::sleep(KILLED).await;
+        };
+        tokio::select! {
+            biased;
+            () = gone => {}
+            () = lost => tracing::warn!(group = %self.group, "a process group is still there after SIGKILL; it is left alone"),
+        }
         let mut last = String::new();
-        for reader in readers.into_iter().flatten() {
+        for reader in self.readers.into_iter().flatten() {
             let abort = reader.abort_handle();
             match tokio::time::timeout(DRAIN, reader).await {
                 Ok(Ok(line)) if !line.is_empty() => last = line,
@@ -83,8 +120,16 @@ impl Started {
                 Err(_) => abort.abort(),
             }
         }
-        if last.is_empty() { end } else { format!("{end}: {last}") }
+        if last.is_empty() { self.status } else { format!("{}: {last}", self.status) }
     }
+}
+
+/// Whether a group has members. Its id is nobody else's for as long as it has.
+fn is_there(group: Pid) -> bool {
+    // As the first process of a container we have inherited those that have lost their parent, and they are members until
+    // their parent has taken note of their end.
+    while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
+    test_kill_process_group(group) != Err(Errno::SRCH)
 }
 
 fn describe(status: ExitStatus) -> String {
@@ -116,6 +161,25 @@ async fn read(from: impl AsyncRead + Unpin, name: String, forward: bool) -> Stri
             if stderr.write_all(text.as_bytes()).await.is_err() || stderr.flush().await.is_err() {
                 out = None;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the first process of a container we have children that nobody else takes note of.
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "it is what is tried")]
+    fn one_that_has_ended_is_no_member_though_nobody_has_waited_for_it() {
+        use std::os::unix::process::CommandExt;
+        let child = std::process::Command::new("true").process_group(0).spawn().unwrap();
+        let group = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        while is_there(group) {
+            assert!(std::time::Instant::now() < deadline, "it is waited for");
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 }

@@ -27,6 +27,12 @@ struct Workers {
 const POLITE: &str = "polite: trap 'rm -f $$; exit' TERM; touch $$; while :; do sleep 0.05; done";
 /// Hears nothing, and has children.
 const RUDE: &str = "rude: trap '' TERM; touch $$; (while :; do sleep 0.05; done) & echo $! > child; while :; do sleep 0.05; done";
+/// A shell that ends at once when it is told to, and a child of it that has something to finish. It writes nothing: when guv is
+/// killed, nobody reads it.
+const LASTING: &str = "lasting: (exec 2>/dev/null; trap 'sleep $(cat pause); echo end >> story; exit' TERM; echo start $$ >> story; while :; do sleep 0.05; done); true";
+/// A shell that ends at once when it is told to, and a child of it that does not hear.
+const DEAF: &str =
+    "deaf: (trap '' TERM; exec sh -c 'echo $PPID $$ > deaf; while :; do sleep 0.05; done'); true";
 /// Ends by itself at once.
 const BRIEF: &str = "brief: echo x >> starts";
 
@@ -34,7 +40,7 @@ impl Workers {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = Options {
-            procfile: Procfile::parse(&[POLITE, RUDE, BRIEF].join("\n")).unwrap(),
+            procfile: Procfile::parse(&[POLITE, RUDE, LASTING, DEAF, BRIEF].join("\n")).unwrap(),
             folder: Some(folder.path().to_owned()),
             ..Options::default()
         };
@@ -49,6 +55,29 @@ impl Workers {
         let ids = files.filter_map(|file| file.unwrap().file_name().to_str()?.parse().ok());
         ids.filter(|id| is_alive(*id)).collect()
     }
+}
+
+/// The words of a file that workers have written.
+fn words(folder: &Path, file: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// What has become of those that last: `start`, with the id of its shell, and `end`.
+fn story(folder: &Path) -> Vec<String> {
+    words(folder, "story")
+}
+
+/// One of the role that is [`LASTING`], which takes so many seconds to end.
+async fn start_lasting(workers: &Workers, role: &RoleConfig, pause: &str) {
+    std::fs::write(workers.folder.path().join("pause"), pause).unwrap();
+    apply(&workers.processes, role, 1).await.unwrap();
+    wait_until("it runs", || story(workers.folder.path()).len() == 2).await;
+}
+
+fn kill(id: &str) {
+    let process = rustix::process::Pid::from_raw(id.parse().unwrap()).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
 }
 
 fn is_alive(id: u32) -> bool {
@@ -116,14 +145,74 @@ async fn one_that_hears_nothing_is_killed_with_its_children_after_its_grace() {
 }
 
 #[tokio::test]
+async fn one_has_ended_when_nothing_of_its_group_is_left() {
+    let workers = Workers::start();
+    let lasting = role("lasting: {grace: 30}");
+    start_lasting(&workers, &lasting, "1").await;
+    let shell = story(workers.folder.path())[1].parse().unwrap();
+    apply(&workers.processes, &lasting, 0).await.unwrap();
+    wait_until("its shell has ended", || !is_alive(shell)).await;
+    let draining =
+        async || count(&workers.processes, &lasting).await.unwrap().expect("it counts").draining == Some(1);
+    assert!(draining().await);
+    while draining().await {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(story(workers.folder.path()).get(2).map(String::as_str), Some("end"));
+}
+
+#[tokio::test]
+async fn when_guv_ends_it_waits_for_all_that_its_processes_have_started() {
+    let workers = Workers::start();
+    start_lasting(&workers, &role("lasting: {grace: 30}"), "1").await;
+    workers.cancel.cancel();
+    let Workers { ended, folder, .. } = workers;
+    tokio::time::timeout(PATIENCE, ended.wait()).await.expect("it ends");
+    assert_eq!(story(folder.path()).get(2).map(String::as_str), Some("end"));
+}
+
+#[tokio::test]
+async fn what_one_that_dies_has_left_behind_ends_before_it_comes_back() {
+    let workers = Workers::start();
+    let lasting = role("lasting: {grace: 30}");
+    start_lasting(&workers, &lasting, "1").await;
+    kill(&story(workers.folder.path())[1]);
+    wait_until("it runs again", || story(workers.folder.path()).len() >= 5).await;
+    let story = story(workers.folder.path());
+    assert_eq!((story[2].as_str(), story[3].as_str()), ("end", "start"), "{story:?}");
+}
+
+#[tokio::test]
+async fn what_hears_nothing_is_killed_after_its_grace_though_its_shell_has_ended() {
+    let workers = Workers::start();
+    let deaf = role("deaf: {}");
+    let ids = || words(workers.folder.path(), "deaf");
+    let is_there = |id: &String| is_alive(id.parse().unwrap());
+    apply(&workers.processes, &deaf, 1).await.unwrap();
+    wait_until("it runs", || ids().len() == 2).await;
+    let first = ids();
+    kill(&first[0]);
+    wait_until("it runs again", || ids().len() == 2 && ids() != first).await;
+    assert!(!is_there(&first[1]), "no two run at a time");
+    let second = ids();
+    apply(&workers.processes, &deaf, 0).await.unwrap();
+    wait_until("it is gone", || !second.iter().any(is_there)).await;
+    let ended = async {
+        while count(&workers.processes, &deaf).await.unwrap().expect("it counts").draining != Some(0) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, ended).await.expect("it is known to be gone");
+}
+
+#[tokio::test]
 async fn one_that_dies_comes_back_and_one_that_cannot_live_is_not_hammered() {
     let workers = Workers::start();
     let polite = role("polite: {}");
     apply(&workers.processes, &polite, 1).await.unwrap();
     wait_until("it runs", || workers.alive().len() == 1).await;
     let first = workers.alive()[0];
-    let process = rustix::process::Pid::from_raw(i32::try_from(first).unwrap()).unwrap();
-    rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    kill(&first.to_string());
     wait_until("another one runs", || workers.alive().iter().any(|id| *id != first)).await;
 
     let brief = role("brief: {}");
@@ -199,6 +288,28 @@ fn when_guv_is_killed_its_guard_ends_its_processes() {
         assert!(std::time::Instant::now() < deadline, "they are left: {:?}", workers.alive());
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// More than a moment: each has its role's grace.
+#[test]
+fn when_guv_is_killed_its_processes_have_their_grace() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (workers, deaf) = runtime.block_on(async {
+        let workers = Workers::start();
+        start_lasting(&workers, &role("lasting: {grace: 30}"), "4").await;
+        apply(&workers.processes, &role("deaf: {}"), 1).await.unwrap();
+        let deaf = || words(workers.folder.path(), "deaf");
+        wait_until("the other one runs", || deaf().len() == 2).await;
+        let deaf: u32 = deaf()[1].parse().unwrap();
+        (workers, deaf)
+    });
+    drop(runtime);
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while story(workers.folder.path()).len() < 3 {
+        assert!(std::time::Instant::now() < deadline, "it never ended");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!is_alive(deaf), "its grace was over long before");
 }
 
 #[tokio::test]
