@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use guv::{Record, Recorder};
 use guv::actuators::processes::{self, Procfile};
 use guv::actuators::{Keda, Processes};
 use guv::governor::{self, Governor, Handle, Options};
@@ -13,6 +12,7 @@ use guv::history::{History, Retention};
 use guv::model::Secret;
 use guv::reporters::{NewRelic, OpenTelemetry, StatusPage, Webhook};
 use guv::service::{FileConfig, Governed, Local};
+use guv::{Record, Recorder};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{ConfigArguments, Run};
