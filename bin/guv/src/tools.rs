@@ -5,7 +5,7 @@ use std::io::{self, Read, Write as _};
 use std::process::ExitCode;
 
 use atomic_write_file::AtomicWriteFile;
-use guv::model::{JobStats, json_schema, update_job_stats};
+use guv::model::{Config, Environment, JobStats, Severity, json_schema, update_job_stats};
 use guv::tools::capacity::{by_size, capacity as capacities};
 use guv::tools::workerstats::{Spread, worker_stats};
 use serde::Deserialize;
@@ -123,6 +123,14 @@ pub(crate) fn update_jobstats(options: &UpdateJobStats) -> Outcome {
         stats.iter().map(|(role, s)| (role.as_str(), JobStats { average: s.average, stddev: s.stddev }));
     let (edited, unknown) = update_job_stats(&config, stats)
         .map_err(|error| Stop::config(Failure::new(error.to_string(), "correct the configuration first")))?;
+    let before = errors(&config);
+    if let Some(error) = errors(&edited).into_iter().find(|error| !before.contains(error)) {
+        let message = format!("with these statistics {} cannot be used: {error}", options.file.display());
+        return Err(Stop::config(Failure::new(
+            message,
+            "give the role a longer `deadline` first, or leave it out",
+        )));
+    }
     for role in unknown {
         eprintln!("{}: there is no role `{role}`; its statistics are left out", options.file.display());
     }
@@ -132,6 +140,13 @@ pub(crate) fn update_jobstats(options: &UpdateJobStats) -> Outcome {
         write_whole(&options.file, &edited).map_err(Stop::failed)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What keeps a configuration from being used.
+fn errors(text: &str) -> Vec<String> {
+    let parsed = Config::parse(text, &Environment::default(), &[]);
+    let errors = parsed.diagnostics().iter().filter(|found| found.severity == Severity::Error);
+    errors.map(|found| found.message.clone()).collect()
 }
 
 /// Replaces a file at once: a crash leaves the old one or the new one, with the permissions that it had. A link stays one.

@@ -1,7 +1,8 @@
-//! Learning how long jobs take, for `processing: auto`.
+//! Learning how long jobs take, for `processing: auto` and for policies that look ahead.
 //!
 //! The best there is is used: times that somebody measured ([`JobTimes`]), else Little's law on what is in flight
-//! and acknowledged, S = Σ in flight·dt ÷ Σ completions, which needs no more than a broker tells. The configured
+//! and acknowledged, S = Σ in flight·dt ÷ Σ completions, which needs no more than a broker tells. Where nobody counts
+//! completions, the ages of the oldest at two looks tell them while jobs wait ([`done_by_age`]). The configured
 //! values count as [`FEWEST`] jobs seen, and what was seen fades with a time constant of [`MEMORY`], but to no less than
 //! that: an estimate neither jumps at the first job, nor sticks to the past, nor is forgotten while nothing happens. Little's
 //! law tells no deviation; there the configured ratio of deviation to mean is kept.
@@ -24,6 +25,10 @@ const SURPRISE: f64 = 10.0;
 
 /// Ages are compared over no less than this: within less too few jobs are begun.
 const APART: Duration = Duration::from_secs(20);
+
+/// No more jobs are taken to have been done, going by ages, than so many times what was expected: what came together tells
+/// nothing of what came before.
+const MANY: f64 = 4.0;
 
 /// The shortest mean that is believed: the model divides by it.
 const SHORTEST: f64 = 1e-6;
@@ -115,7 +120,7 @@ impl Learner {
                     (Some(held), Some(done)) => self.by_littles_law(role, held as f64, done, seconds),
                     (Some(held), None) => {
                         let held = f64::midpoint(held as f64, before.held.unwrap_or(held) as f64);
-                        self.by_age(seen, held * seconds);
+                        self.by_age(role, seen, held * seconds);
                     }
                     (None, _) => self.since = None,
                 }
@@ -130,11 +135,11 @@ impl Learner {
         self.configured *= fade;
         self.jobs *= fade;
         self.sum *= fade;
+        self.squares = self.squares.map(|squares| squares * fade);
         // While nothing waits nothing can be told by ages, perhaps as there are too many workers: then what is configured counts again.
         let fade = (-gap.as_secs_f64() / MEMORY.as_secs_f64()).exp();
         self.guessed.jobs *= fade;
         self.guessed.sum *= fade;
-        self.squares = self.squares.map(|squares| squares * fade);
     }
 
     fn by_littles_law(&mut self, role: &RoleConfig, held: f64, done: f64, seconds: f64) {
@@ -148,7 +153,7 @@ impl Learner {
     }
 
     /// Jobs were worked on for so many seconds, all of them together, until what is seen now.
-    fn by_age(&mut self, now: Seen, worked: f64) {
+    fn by_age(&mut self, role: &RoleConfig, now: Seen, worked: f64) {
         let Some((before, so_far)) = self.since else {
             self.since = Some((now, 0.0));
             return;
@@ -160,8 +165,9 @@ impl Learner {
         }
         self.since = Some((now, 0.0));
         if let Some(done) = done_by_age(&before, &now, seconds.as_secs_f64()) {
+            let most = MANY * worked / self.applied_to(role).processing.as_secs_f64();
             // What is too much at one time is missing at another.
-            self.guessed.jobs = (self.guessed.jobs + done).max(0.0);
+            self.guessed.jobs = (self.guessed.jobs + done.min(most)).max(0.0);
             self.guessed.sum += worked;
         }
     }
@@ -291,6 +297,18 @@ mod tests {
         assert!((4.9..5.3).contains(&mean), "{mean}");
         let young = |cycle: u64| QueueSample { ready: Some(cycle % 2 * 20), ..sample.clone() };
         assert_eq!(after(young, 400).0, 10.0, "it is not known what came while nothing waited");
+    }
+
+    #[test]
+    fn a_batch_tells_nothing_of_what_came_before_it() {
+        let sample = |cycle: u64| QueueSample {
+            ready: Some(if cycle == 10 { 1000 } else { 20 }),
+            unacknowledged: Some(4),
+            oldest: Some(if cycle == 10 { Duration::from_millis(10) } else { Duration::from_secs(25) }),
+            ..QueueSample::default()
+        };
+        let (mean, _) = after(sample, 11);
+        assert!((3.0..6.0).contains(&mean), "about 5 s, and not a hundredth of a second: {mean}");
     }
 
     #[test]

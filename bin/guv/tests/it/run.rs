@@ -400,6 +400,17 @@ async fn a_reload_takes_effect_and_a_bad_one_does_not() {
     assert_eq!(timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().code(), Some(0));
 }
 
+#[test]
+fn oneshot_fails_when_nothing_can_be_seen_though_there_is_a_minimum() {
+    let place = Place::with(
+        "a: {minimum: 1, source: {kind: command, command: exit 3}, actuator: {kind: command, command: 'true'}}",
+    );
+    let output = place.call(&["run", "autoscale.guv.yaml", "--oneshot", "--no-history"]);
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let told = told(&output);
+    assert!(told.contains("changed to 1") && told.contains("the queue cannot be seen"), "{told}");
+}
+
 #[tokio::test]
 async fn oneshot_fails_when_a_role_could_not_be_governed() {
     let scene = Scene::set("missing", 0).await;
