@@ -403,7 +403,7 @@ async fn a_reload_takes_effect_and_a_bad_one_does_not() {
 #[test]
 fn oneshot_fails_when_nothing_can_be_seen_though_there_is_a_minimum() {
     let place = Place::with(
-        "a: {minimum: 1, source: {kind: command, command: exit 3}, actuator: {kind: command, command: 'true'}}",
+        "a: {minimum: 1, source: {kind: command, command: exit 3}, actuator: {kind: processes, command: exec sleep 100}}",
     );
     let output = place.call(&["run", "autoscale.guv.yaml", "--oneshot", "--no-history"]);
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));

@@ -46,7 +46,7 @@ fn job_statistics_are_put_in_and_the_rest_stays() {
     assert!(told(&output).contains("there is no role `gone`"));
     let text = std::fs::read_to_string(place.path().join("autoscale.guv.yaml")).unwrap();
     assert_eq!(text, "# ours\nresize: {processing: 2.5} # slow\n");
-    for useless in [r#"{"resize": {"average": 0}}"#, r#"{"resize": {"average": 100}}"#] {
+    for useless in [r#"{"resize": {"average": 0}}"#, r#"{"resize": {"average": 1000}}"#] {
         let output = fed(&place, &["update-jobstats", "autoscale.guv.yaml"], useless);
         assert_eq!(output.status.code(), Some(78), "{}", told(&output));
     }
