@@ -15,7 +15,12 @@ pub struct RoleState {
     memory: Memory,
     learner: Learner,
     accepted: Option<Accepted>,
+    /// When it was last looked at, and how long after the look before.
+    looked: Option<(Timestamp, Duration)>,
 }
+
+/// After a pause of so long, where it is looked more often, nobody has watched: whoever works may not have been seen.
+const UNWATCHED: Duration = Duration::from_secs(600);
 
 /// A look after an event may see a job that whoever watches the queue never does: it is done before the next glance. Then no
 /// event tells of its end, and only a second look does.
@@ -33,7 +38,7 @@ pub enum Occasion {
 impl RoleState {
     /// A role of which nothing is remembered, with a window of so many estimates.
     pub fn new(window: usize) -> Self {
-        Self { memory: Memory::new(window), learner: Learner::default(), accepted: None }
+        Self { memory: Memory::new(window), learner: Learner::default(), accepted: None, looked: None }
     }
 
     /// Decides at a poll, and remembers what the cycles to come have to know.
@@ -49,6 +54,9 @@ impl RoleState {
         observation: &Observation,
         now: Timestamp,
     ) -> Decision {
+        if self.is_back(now) {
+            self.memory.begin_to_watch();
+        }
         let looks_ahead = role.policy == Policy::Deadline;
         let learnt = (role.learn_processing || looks_ahead).then(|| {
             self.learner.observe(role, observation, now);
@@ -68,6 +76,14 @@ impl RoleState {
             decision.look_again.get_or_insert(SECOND_LOOK);
         }
         decision
+    }
+
+    /// Whether it is looked again after a pause.
+    fn is_back(&mut self, now: Timestamp) -> bool {
+        let before = self.looked;
+        let gap = before.map_or(Duration::ZERO, |(at, _)| now.saturating_since(at));
+        self.looked = Some((now, gap));
+        before.is_some_and(|(_, usual)| gap > UNWATCHED.max(4 * usual))
     }
 
     /// The platform has accepted so many workers.

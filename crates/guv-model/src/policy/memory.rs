@@ -27,6 +27,13 @@ impl Memory {
         Self { window, idle_since: None, deadline: History::default() }
     }
 
+    /// Nobody has watched for a while. What was learnt stays.
+    pub(crate) fn begin_to_watch(&mut self) {
+        self.window.clear();
+        self.idle_since = None;
+        self.deadline.begin_to_watch();
+    }
+
     /// Takes in a decision of a poll; one without data leaves everything as it was.
     pub(crate) fn polled(&mut self, decision: &Decision) {
         if let Some(estimate) = &decision.estimate {

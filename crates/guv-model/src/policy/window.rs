@@ -31,6 +31,11 @@ impl EstimateWindow {
         }
     }
 
+    /// Forgets all.
+    pub(crate) fn clear(&mut self) {
+        self.estimates.clear();
+    }
+
     /// Changes how many are remembered; the newest are kept.
     pub fn resize(&mut self, capacity: usize) {
         self.capacity = capacity;

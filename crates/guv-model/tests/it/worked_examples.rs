@@ -233,6 +233,30 @@ fn who_has_only_begun_to_look_takes_nobody_away_who_may_be_busy() {
     }
 }
 
+/// As when guv was away, or the machine asleep: whoever works may have begun since.
+#[test]
+fn who_looks_again_after_a_pause_takes_nobody_away_who_may_be_busy() {
+    for policy in ["proportional", "deadline"] {
+        let text =
+            format!("my: {{policy: {policy}, processing: 60, minimum: 0, maximum: 10, deadline: 600}}");
+        let role = Config::parse(&text, &Environment::default(), &[]).strict().unwrap().roles.remove(0);
+        let seen = |workers: u32| Observation {
+            queue: QueueSample { ready: Some(0), consumers: Some(workers), ..QueueSample::default() },
+            workers: Some(WorkerCount::running(workers)),
+            ..Observation::default()
+        };
+        let mut state = RoleState::new(4);
+        let at = |seconds: u64| Timestamp::from_unix_seconds(1_000_000 + seconds);
+        for poll in 0..20 {
+            state.step(&role, &seen(0), at(poll * 30));
+        }
+        let back = state.step(&role, &seen(6), at(7200));
+        assert_eq!((back.target, back.limits.last()), (None, Some(&Limit::Unwatched)), "{back}");
+        let next = state.step(&role, &seen(6), at(7230));
+        assert_eq!(next.target, None, "{next}");
+    }
+}
+
 #[test]
 fn a_limit_of_the_platform_takes_nobody_away() {
     for policy in ["proportional", "deadline"] {

@@ -159,6 +159,11 @@ impl History {
         }
     }
 
+    /// Nobody has watched for a while: whoever works now may be busy.
+    pub(crate) fn begin_to_watch(&mut self) {
+        self.first = None;
+    }
+
     /// Takes in what was decided.
     pub(crate) fn decided(&mut self, decision: &Decision) {
         let workers = decision.inputs.observation.workers;

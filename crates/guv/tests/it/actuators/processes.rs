@@ -185,7 +185,7 @@ async fn what_one_that_dies_has_left_behind_ends_before_it_comes_back() {
 #[tokio::test]
 async fn what_hears_nothing_is_killed_after_its_grace_though_its_shell_has_ended() {
     let workers = Workers::start();
-    let deaf = role("deaf: {}");
+    let deaf = role("deaf: {grace: 1}");
     let ids = || words(workers.folder.path(), "deaf");
     let is_there = |id: &String| is_alive(id.parse().unwrap());
     apply(&workers.processes, &deaf, 1).await.unwrap();
@@ -297,7 +297,7 @@ fn when_guv_is_killed_its_processes_have_their_grace() {
     let (workers, deaf) = runtime.block_on(async {
         let workers = Workers::start();
         start_lasting(&workers, &role("lasting: {grace: 30}"), "4").await;
-        apply(&workers.processes, &role("deaf: {}"), 1).await.unwrap();
+        apply(&workers.processes, &role("deaf: {grace: 1}"), 1).await.unwrap();
         let deaf = || words(workers.folder.path(), "deaf");
         wait_until("the other one runs", || deaf().len() == 2).await;
         let deaf: u32 = deaf()[1].parse().unwrap();
