@@ -52,7 +52,7 @@ function simulate() {
   writeFileSync(file, config.replace("  pollinterval: 1\n  history: 10\n", ""));
   const history = join(data, "shop.history.sqlite");
   for (const [role, shape, load] of [["thumbnails", "spikes", 3], ["encode", "sine", 4], ["mail", "constant", 0.4]]) {
-    run(GUV, ["simulate", file, "--role", role, "--shape", shape, "--load", `${load}`, "--hours", "30", "--history", history]);
+    run(GUV, ["simulate", file, "--role", role, "--shape", shape, "--load", `${load}`, "--hours", "30", "--polls-only", "--history", history]);
   }
   return history;
 }
