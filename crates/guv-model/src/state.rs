@@ -83,7 +83,7 @@ impl RoleState {
         let before = self.looked;
         let gap = before.map_or(Duration::ZERO, |(at, _)| now.saturating_since(at));
         self.looked = Some((now, gap));
-        before.is_some_and(|(_, usual)| gap > UNWATCHED.max(4 * usual))
+        before.is_some_and(|(_, usual)| gap > UNWATCHED.max(usual.saturating_mul(4)))
     }
 
     /// The platform has accepted so many workers.

@@ -175,8 +175,8 @@ fn grown(before: Option<u64>, now: Option<u64>) -> Option<u64> {
 }
 
 impl Traffic {
-    /// Takes in a look at the queue, while so many of the workers boot; returns how many jobs have come since the last one, 0 where that is not known. Without the
-    /// number of ready messages a look tells nothing.
+    /// Takes in a look at the queue, while so many of the workers boot; returns how many jobs have come since the last one, 0 where
+    /// that is not known. Without the number of ready messages a look tells nothing.
     pub(super) fn observe(
         &mut self,
         role: &RoleConfig,
@@ -223,8 +223,9 @@ impl Traffic {
         } else {
             let worked = held.unwrap_or_else(|| {
                 // Who boots holds nothing, and consumes nothing yet.
-                let idle = if queue.consumers.is_some() { 0 } else { booting * role.concurrency.get() };
-                self.believed * (in_flight.jobs().unwrap_or(0) as f64 - f64::from(idle)).max(0.0)
+                let booting = if queue.consumers.is_some() { 0 } else { booting };
+                let idle = f64::from(booting) * f64::from(role.concurrency.get());
+                self.believed * (in_flight.jobs().unwrap_or(0) as f64 - idle).max(0.0)
             });
             let done = done_since(&before, &seen, queue.drain_rate, seconds);
             // Where nobody tells: as much as the jobs in hand would have been done, going by how long one takes.
